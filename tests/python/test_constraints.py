@@ -51,7 +51,7 @@ def test_every_face_has_the_same_records(tmp_path):
     one = qorpus.generate(tmp_path / "one.db", recipe, progress=False)
     for part in [(1, 2), (0, 2)]:
         parts = qorpus.generate(tmp_path / "parts.db", recipe, part=part, jobs=1, progress=False)
-    shards = qorpus.generate(tmp_path / "shards/", recipe, shard=1000, progress=False)
+    shards = qorpus.generate(f"{tmp_path}/shards/", recipe, shard=1000, progress=False)
     flags = "--gates clifford+t --qubits 3 --random 3000 --length 6..14 --seed 4 --weights t=0.5 --exactly s=1,cx=3"
     generate(tmp_path / "command.db", *flags.split(), "--no-cancelling")
     assert len({one.content_hash, parts.content_hash, shards.content_hash, content_hash(tmp_path / "command.db")}) == 1

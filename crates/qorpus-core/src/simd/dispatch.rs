@@ -37,7 +37,7 @@ impl InstructionSet {
             if has_avx512() {
                 return InstructionSet(Set::Avx512);
             }
-            if is_x86_feature_detected!("avx2") {
+            if has_avx2() {
                 return InstructionSet(Set::Avx2);
             }
         }
@@ -51,7 +51,7 @@ impl InstructionSet {
         let mut sets = vec![InstructionSet(Set::Portable)];
         #[cfg(target_arch = "x86_64")]
         {
-            sets.extend(is_x86_feature_detected!("avx2").then_some(InstructionSet(Set::Avx2)));
+            sets.extend(has_avx2().then_some(InstructionSet(Set::Avx2)));
             sets.extend(has_avx512().then_some(InstructionSet(Set::Avx512)));
         }
         sets
@@ -72,21 +72,29 @@ impl InstructionSet {
     }
 }
 
+/// Returns whether the machine has AVX2, and the instruction that counts bits, as all such machines
+/// do.
+#[cfg(target_arch = "x86_64")]
+fn has_avx2() -> bool {
+    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("popcnt")
+}
+
 #[cfg(target_arch = "x86_64")]
 fn has_avx512() -> bool {
-    is_x86_feature_detected!("avx512f")
+    has_avx2()
+        && is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512vl")
         && is_x86_feature_detected!("avx512dq")
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,popcnt")]
 fn avx2(work: impl SimdTask) {
     work.run::<AVX2>();
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512vl,avx512dq")]
+#[target_feature(enable = "avx512f,avx512vl,avx512dq,popcnt")]
 fn avx512(work: impl SimdTask) {
     work.run::<AVX512>();
 }

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::simd::dispatch::{InstructionSet, SimdTask};
 use crate::space::constraints::Constraints;
 use crate::space::letter_class::{LetterClass, LetterClasses};
-use crate::space::philox::{RangeProduct, WordStream, draw};
+use crate::space::philox::{BATCH, RandomWords, RangeProduct, blocks, draw};
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -44,6 +44,10 @@ pub(super) struct ConstrainedSampler {
     combinations: usize,
     /// The most letters left that are distinguished.
     layers: usize,
+    /// The number of thresholds of a state.
+    width: usize,
+    /// The number of thresholds of all states of a combination.
+    plane: usize,
     /// For each number of letters left (from 1 on), combination and state, the bounds between the
     /// classes as multiples of 2^-31, padded to a multiple of [`LANES`].
     thresholds: Vec<u32>,
@@ -54,7 +58,8 @@ pub(super) struct ConstrainedSampler {
 struct SampledClass {
     /// The place of its first letter.
     first: usize,
-    /// How far a letter moves on in the table of exact numbers still missing.
+    /// How far a letter moves on among the combinations of exact numbers still missing, in
+    /// thresholds.
     step: usize,
     /// Its qubits, filled with [`NO_QUBIT`].
     qubits: [u8; 3],
@@ -64,14 +69,14 @@ struct SampledClass {
 /// letters.
 #[derive(Debug, Clone, PartialEq)]
 struct States {
-    /// For each state and class.
+    /// For each state and class, padded like thresholds.
     moves: Vec<Move>,
 }
 
 /// A letter of some class in some state.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Move {
-    /// The state after it.
+    /// The state after it, as the place of its first threshold.
     next: u32,
     /// How many letters of the class are allowed.
     allowed: u16,
@@ -85,6 +90,7 @@ impl States {
         let mut numbers = HashMap::from([(Vec::new(), 0)]);
         let mut found: Vec<Vec<usize>> = vec![Vec::new()];
         let mut states = States { moves: Vec::new() };
+        let width = classes.classes.len().next_multiple_of(LANES);
         let mut at = 0;
         while at < found.len() {
             let state = found[at].clone();
@@ -105,9 +111,10 @@ impl States {
                     new
                 });
                 let (allowed, forbidden) = ((class.letters.len() - forbidden) as u16, forbidden as u16);
-                states.moves.push(Move { next, allowed, forbidden });
+                states.moves.push(Move { next: next * width as u32, allowed, forbidden });
             }
-            if found.len() * classes.classes.len().next_multiple_of(LANES) > most {
+            states.moves.resize(at * width, Move::default());
+            if found.len() * width > most {
                 return Err(too_large());
             }
         }
@@ -157,7 +164,11 @@ impl ConstrainedSampler {
             .filter(|&planes| planes <= MAX_THRESHOLDS)
             .ok_or_else(too_large)?;
         let states = States::new(&classes, MAX_THRESHOLDS / planes.max(1))?;
+        let width = classes.classes.len().next_multiple_of(LANES);
+        let plane = states.moves.len();
         let mut sampler = ConstrainedSampler {
+            plane,
+            width,
             key: [seed as u32, (seed >> 32) as u32],
             shortest: min as u64,
             lengths: RangeProduct::new((max - min + 1) as u64),
@@ -173,7 +184,7 @@ impl ConstrainedSampler {
         for class in &classes.classes {
             let mut qubits = (0..NO_QUBIT).filter(|qubit| class.qubits >> qubit & 1 == 1);
             let qubits = std::array::from_fn(|_| qubits.next().unwrap_or(NO_QUBIT));
-            let (first, step) = (sampler.letters.len(), steps[class.category]);
+            let (first, step) = (sampler.letters.len(), steps[class.category] * plane);
             sampler.classes.push(SampledClass { first, step, qubits });
             sampler.letters.extend(&class.letters);
         }
@@ -191,7 +202,7 @@ impl ConstrainedSampler {
 
     /// Computes the thresholds, from the last letter to the first.
     fn fill(&mut self, classes: &LetterClasses, min: usize) -> Result<()> {
-        let (counts, states) = (&classes.counts, self.states.moves.len() / self.classes.len());
+        let (counts, states) = (&classes.counts, self.plane / self.width);
         let mut after = Completions {
             values: vec![0.0; states * self.combinations],
             exponents: vec![None; self.combinations],
@@ -241,9 +252,9 @@ impl ConstrainedSampler {
         after: &Completions,
         now: &mut Completions,
     ) {
-        let states = self.states.moves.len() / self.classes.len();
+        let (states, plane, width) = (self.plane / self.width, self.plane, self.width);
         let place = |(class, sampled): (&LetterClass, &SampledClass)| {
-            if shares[class.category] > 0.0 { combination.checked_sub(sampled.step) } else { None }
+            if shares[class.category] > 0.0 { combination.checked_sub(sampled.step / plane) } else { None }
         };
         let places: Vec<_> = classes.classes.iter().zip(&self.classes).map(place).collect();
         let exponent = |place: &Option<usize>| place.and_then(|place| after.exponents[place]);
@@ -253,11 +264,11 @@ impl ConstrainedSampler {
         for state in 0..states {
             let mut total = 0.0;
             for (number, class) in classes.classes.iter().enumerate() {
-                let Move { next, allowed, .. } = self.states.moves[state * classes.classes.len() + number];
+                let Move { next, allowed, .. } = self.states.moves[state * width + number];
                 if let (Some(place), Some(exponent), Some(highest)) =
                     (places[number], exponent(&places[number]), highest)
                 {
-                    let next = after.values[place * states + next as usize];
+                    let next = after.values[place * states + next as usize / width];
                     let completions = next * power_of_two(exponent - highest);
                     total += shares[class.category] * (f64::from(allowed) * class.share) * completions;
                 }
@@ -281,49 +292,98 @@ impl ConstrainedSampler {
         InstructionSet::best().run(Draws { sampler: self, indices, out });
     }
 
+    fn empty_circuit(&self) -> PartialCircuit {
+        let combination = (self.combinations - 1) * self.plane;
+        PartialCircuit { state: 0, combination, last: [0; NO_QUBIT as usize + 1] }
+    }
+
     /// Appends the letters of record `index` to `out`.
-    #[inline(always)]
     fn circuit(&self, index: u64, out: &mut Vec<u16>) {
-        let mut words = WordStream::new(self.key, index);
+        let mut words = RandomWords::new(self.key, index);
         let mut word = words.unbiased(self.lengths);
         let length = (self.shortest + draw(&mut word, self.lengths.value)) as usize;
-        let classes = self.classes.len();
-        let width = classes.next_multiple_of(LANES);
-        let plane = self.states.moves.len() / classes * width;
-        let (mut state, mut combination) = (0, self.combinations - 1);
-        let mut last = [0u16; NO_QUBIT as usize + 1];
-        let begin = out.len();
-        out.resize(begin + length, 0);
-        for (to, left) in out[begin..].iter_mut().zip((1..=length).rev()) {
-            let word = words.next();
-            let layer = left.min(self.layers) - 1;
-            let row = (layer * self.combinations + combination) * plane + state * width;
-            let chosen = (word >> (64 - CLASS_BITS)) as u32;
-            let mut number = 0;
-            for thresholds in self.thresholds[row..row + width].as_chunks::<LANES>().0 {
-                number += thresholds.iter().map(|&threshold| u32::from(threshold <= chosen)).sum::<u32>();
+        let mut circuit = self.empty_circuit();
+        out.extend((1..=length).rev().map(|left| self.letter(words.next(), left, &mut circuit)));
+    }
+
+    /// Appends the [`BATCH`] records from `first` on. Their letters are drawn in turn, because each
+    /// has to wait for the one before it. `columns` is reused.
+    #[inline(always)]
+    fn batch(&self, first: u64, columns: &mut Vec<[u16; BATCH]>, out: &mut Circuits) {
+        let (letters, ends) = out.buffers();
+        let mut words = blocks(first, 0, self.key);
+        let is_accepted = |word: &u64| word.wrapping_mul(self.lengths.value) >= self.lengths.threshold;
+        if !words[0].iter().all(is_accepted) {
+            for index in first..first + BATCH as u64 {
+                self.circuit(index, letters);
+                ends.push(letters.len());
             }
-            let class = &self.classes[number as usize];
-            let Move { next, allowed, forbidden } = self.states.moves[state * classes + number as usize];
-            let mut place = (((word & u64::from(u32::MAX)) * u64::from(allowed)) >> 32) as usize;
-            let before = usize::from(last[usize::from(class.qubits[0])]);
-            if let Some(undone_by) = &self.undone_by {
-                if forbidden > 0 {
-                    let letters = &self.letters[class.first..][..usize::from(allowed + forbidden)];
-                    place = skipped(letters, &undone_by[before], place);
+            return;
+        }
+        let lengths = words[0].map(|mut word| (self.shortest + draw(&mut word, self.lengths.value)) as usize);
+        let mut circuits = [self.empty_circuit(); BATCH];
+        columns.clear();
+        columns.resize(lengths.into_iter().fold(0, usize::max), [0; BATCH]);
+        for (place, column) in columns.iter_mut().enumerate() {
+            // The first word was that of the length.
+            let at = place + 1;
+            if at % 2 == 0 {
+                words = blocks(first, at as u64 / 2, self.key);
+            }
+            for (k, (circuit, letter)) in circuits.iter_mut().zip(column).enumerate() {
+                if place < lengths[k] {
+                    *letter = self.letter(words[at % 2][k], lengths[k] - place, circuit);
                 }
-            } else {
-                // Without a branch, which would often be predicted wrongly.
-                let beyond = usize::from(self.undone_at[before]) <= place;
-                place += usize::from(beyond) * usize::from(forbidden);
             }
-            let letter = self.letters[class.first + place];
-            class.qubits.iter().for_each(|&qubit| last[usize::from(qubit)] = letter);
-            state = next as usize;
-            combination -= class.step;
-            *to = letter;
+        }
+        for (k, &length) in lengths.iter().enumerate() {
+            letters.extend(columns[..length].iter().map(|column| column[k]));
+            ends.push(letters.len());
         }
     }
+
+    /// Draws the next letter of a circuit, of which `left` letters are missing, from a word.
+    #[inline(always)]
+    fn letter(&self, word: u64, left: usize, circuit: &mut PartialCircuit) -> u16 {
+        let PartialCircuit { state, combination, last } = circuit;
+        let layer = (left.min(self.layers) - 1) * self.combinations * self.plane;
+        let row = layer + *combination + *state;
+        let chosen = (word >> (64 - CLASS_BITS)) as u32;
+        let mut number = 0;
+        for thresholds in self.thresholds[row..row + self.width].as_chunks::<LANES>().0 {
+            number += thresholds.iter().map(|&threshold| u32::from(threshold <= chosen)).sum::<u32>();
+        }
+        let class = &self.classes[number as usize];
+        let Move { next, allowed, forbidden } = self.states.moves[*state + number as usize];
+        let mut place = (((word & u64::from(u32::MAX)) * u64::from(allowed)) >> 32) as usize;
+        let before = usize::from(last[usize::from(class.qubits[0])]);
+        if let Some(undone_by) = &self.undone_by {
+            if forbidden > 0 {
+                let letters = &self.letters[class.first..][..usize::from(allowed + forbidden)];
+                place = skipped(letters, &undone_by[before], place);
+            }
+        } else {
+            // Without a branch, which would often be predicted wrongly.
+            let beyond = usize::from(self.undone_at[before]) <= place;
+            place += usize::from(beyond) * usize::from(forbidden);
+        }
+        let letter = self.letters[class.first + place];
+        class.qubits.iter().for_each(|&qubit| last[usize::from(qubit)] = letter);
+        *state = next as usize;
+        *combination -= class.step;
+        letter
+    }
+}
+
+/// What the letters of a circuit that are drawn already mean for the next one.
+#[derive(Debug, Clone, Copy)]
+struct PartialCircuit {
+    /// The place of the state's first threshold.
+    state: usize,
+    /// The combination of exact numbers still missing, in thresholds.
+    combination: usize,
+    /// The last letter on each qubit, and at [`NO_QUBIT`] any letter.
+    last: [u16; NO_QUBIT as usize + 1],
 }
 
 /// Returns the place in `letters` of allowed letter number `place`, where some are `forbidden`.
@@ -356,8 +416,13 @@ struct Draws<'a> {
 impl SimdTask for Draws<'_> {
     #[inline(always)]
     fn run<const SET: u8>(self) {
+        let (Range { mut start, end }, mut columns) = (self.indices, Vec::new());
+        while end.saturating_sub(start) >= BATCH as u64 {
+            self.sampler.batch(start, &mut columns, self.out);
+            start += BATCH as u64;
+        }
         let (letters, ends) = self.out.buffers();
-        for index in self.indices {
+        for index in start..end {
             self.sampler.circuit(index, letters);
             ends.push(letters.len());
         }
@@ -418,17 +483,15 @@ mod tests {
 
     /// Returns the probability with which the sampler draws a circuit, given its length.
     fn probability(sampler: &ConstrainedSampler, circuit: &[u16]) -> f64 {
-        let classes = sampler.classes.len();
-        let width = classes.next_multiple_of(LANES);
-        let states = sampler.states.moves.len() / classes;
-        let (mut state, mut combination, mut product) = (0, sampler.combinations - 1, 1.0);
+        let PartialCircuit { mut state, mut combination, .. } = sampler.empty_circuit();
+        let mut product = 1.0;
         for (at, letter) in circuit.iter().enumerate() {
             let layer = (circuit.len() - at).min(sampler.layers) - 1;
-            let row = ((layer * sampler.combinations + combination) * states + state) * width;
+            let row = layer * sampler.combinations * sampler.plane + combination + state;
             let at = sampler.letters.iter().position(|other| other == letter).unwrap();
             let number = sampler.classes.iter().rposition(|class| class.first <= at).unwrap();
             let low = if number == 0 { 0 } else { sampler.thresholds[row + number - 1] };
-            let Move { next, allowed, .. } = sampler.states.moves[state * classes + number];
+            let Move { next, allowed, .. } = sampler.states.moves[state + number];
             let share = f64::from(sampler.thresholds[row + number] - low) / f64::from(1u32 << CLASS_BITS);
             product *= share / f64::from(allowed);
             state = next as usize;

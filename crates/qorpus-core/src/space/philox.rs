@@ -40,11 +40,11 @@ fn philox<const N: usize>(mut counter: [[u64; N]; 4], mut key: [u32; 2]) -> [[u6
     words
 }
 
-/// Returns the first block of each of the records from `first` on, as two words.
+/// Returns block number `block` of each of the records from `first` on, as two words.
 #[inline(always)]
-pub(crate) fn first_blocks(first: u64, key: [u32; 2]) -> [[u64; BATCH]; 2] {
+pub(crate) fn blocks(first: u64, block: u64, key: [u32; 2]) -> [[u64; BATCH]; 2] {
     let records: [u64; BATCH] = array::from_fn(|k| first.wrapping_add(k as u64));
-    philox([records, records.map(|record| record >> 32), [0; BATCH], [0; BATCH]], key)
+    philox([records, records.map(|record| record >> 32), [block; BATCH], [0; BATCH]], key)
 }
 
 /// The 64-bit words of one record: block b of the record holds words 2b and 2b + 1.
@@ -62,7 +62,7 @@ impl RandomWords {
     }
 
     #[inline]
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         if let Some(word) = self.spare.take() {
             return word;
         }
@@ -74,55 +74,6 @@ impl RandomWords {
     }
 
     /// Returns a word from which draws whose ranges multiply to `product` are unbiased.
-    pub(crate) fn unbiased(&mut self, product: RangeProduct) -> u64 {
-        loop {
-            let word = self.next();
-            if word.wrapping_mul(product.value) >= product.threshold {
-                return word;
-            }
-        }
-    }
-}
-
-/// The number of blocks that a [`WordStream`] computes at once.
-const STREAM_BLOCKS: usize = 8;
-
-/// The words of one record, like [`RandomWords`], for records that need many: several blocks are
-/// computed at once.
-pub(crate) struct WordStream {
-    key: [u32; 2],
-    record: u64,
-    next_block: u64,
-    words: [u64; 2 * STREAM_BLOCKS],
-    at: usize,
-}
-
-impl WordStream {
-    /// Returns the words of `record`, from the first on.
-    #[inline(always)]
-    pub(crate) fn new(key: [u32; 2], record: u64) -> WordStream {
-        WordStream { key, record, next_block: 0, words: [0; 2 * STREAM_BLOCKS], at: 2 * STREAM_BLOCKS }
-    }
-
-    /// Returns the next word.
-    #[inline(always)]
-    pub(crate) fn next(&mut self) -> u64 {
-        if self.at == self.words.len() {
-            let blocks = array::from_fn(|k| self.next_block + k as u64);
-            let records = [[self.record; STREAM_BLOCKS], [self.record >> 32; STREAM_BLOCKS]];
-            let [first, second] = philox([records[0], records[1], blocks, [0; STREAM_BLOCKS]], self.key);
-            for (k, pair) in self.words.as_chunks_mut().0.iter_mut().enumerate() {
-                *pair = [first[k], second[k]];
-            }
-            self.next_block += STREAM_BLOCKS as u64;
-            self.at = 0;
-        }
-        self.at += 1;
-        self.words[self.at - 1]
-    }
-
-    /// Returns a word from which draws whose ranges multiply to `product` are unbiased.
-    #[inline(always)]
     pub(crate) fn unbiased(&mut self, product: RangeProduct) -> u64 {
         loop {
             let word = self.next();
@@ -171,20 +122,14 @@ mod tests {
     }
 
     #[test]
-    fn words_do_not_depend_on_how_many_are_computed_at_once() {
-        let (mut one, mut many) = (RandomWords::new([7, 8], 1 << 40), WordStream::new([7, 8], 1 << 40));
-        for _ in 0..100 {
-            assert_eq!(one.next(), many.next());
-        }
-    }
-
-    #[test]
     fn blocks_of_many_records_are_those_of_each() {
         for first in [0, (1 << 32) - 3, 1 << 62] {
-            let words = first_blocks(first, [7, 8]);
             for (k, record) in (first..first + 8).enumerate() {
                 let mut one = RandomWords::new([7, 8], record);
-                assert_eq!([words[0][k], words[1][k]], [one.next(), one.next()]);
+                for block in 0..3 {
+                    let words = blocks(first, block, [7, 8]);
+                    assert_eq!([words[0][k], words[1][k]], [one.next(), one.next()]);
+                }
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::circuit::Circuits;
 use crate::simd::dispatch::{InstructionSet, SimdTask};
-use crate::space::philox::{BATCH, RandomWords, RangeProduct, draw, first_blocks};
+use crate::space::philox::{BATCH, RandomWords, RangeProduct, blocks, draw};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -107,7 +107,7 @@ impl Sampler {
     /// first block.
     #[inline(always)]
     fn batch(&self, first: u64, out: &mut Circuits) {
-        let [words, _] = first_blocks(first, self.key);
+        let [words, _] = blocks(first, 0, self.key);
         let (letters, ends) = out.buffers();
         let (most, product) = self.first;
         let room = most + 8;
