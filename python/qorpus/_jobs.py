@@ -68,8 +68,8 @@ def generate(
         force: whether to start although the file system has fewer bytes free than the corpus needs.
         progress: True shows a progress bar on a terminal or in a notebook, and a line every 30
             seconds elsewhere. A function is called instead, with the number of records made and of all.
-        **options: the options of `Recipe`: gates, qubits, coupling, words, random, seed, length,
-            dtype, unitaries and order.
+        **options: the options of `Recipe`: gates, qubits, coupling, words, random, cliffords, seed,
+            length, dtype, unitaries and order.
 
     Returns:
         The corpus, opened for reading.

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         coupling: str
         words: bool
         random: int | str
+        cliffords: int | str
         seed: int
         length: tuple[int, int] | int | str
         dtype: DTypeLike
@@ -175,8 +176,11 @@ class Recipe(RecordSequence):
         words: whether the records are all words of the lengths instead of random circuits.
         random: the number of random circuits, an integer or a string such as "1M"; by default
             1,000,000. Leave it out with `words`.
-        seed: the seed of the random circuits, 0 to 2**64 - 1; by default 0. Leave it out with
-            `words`.
+        cliffords: the number of Clifford operators, uniformly random up to a global phase, instead
+            of random circuits. Each has a short circuit of h, s, cx, x, y and z, so `gates`,
+            `coupling` and `length` are left out.
+        seed: the seed of the random circuits or Clifford operators, 0 to 2**64 - 1; by default 0.
+            Leave it out with `words`.
         length: the lengths of circuits in letters: (shortest, longest), both included; one number;
             or a string such as "5..15".
         dtype: the dtype of unitaries, "complex128" or "complex64".
@@ -195,6 +199,9 @@ class Recipe(RecordSequence):
         (72559411, ('t 0', 'h 1', 't 0'))
         >>> words.unitaries([1, 2, 3]).shape
         (3, 4, 4)
+        >>> cliffords = qorpus.Recipe(cliffords=1000, qubits=3)
+        >>> cliffords[7].circuit[:4]
+        TODO
     """
 
     def __new__(
@@ -205,6 +212,7 @@ class Recipe(RecordSequence):
         coupling: str = "all",
         words: bool = False,
         random: int | str | None = None,
+        cliffords: int | str | None = None,
         seed: int | None = None,
         length: tuple[int, int] | int | str = (5, 15),
         dtype: DTypeLike = "complex128",
@@ -212,8 +220,8 @@ class Recipe(RecordSequence):
         order: str = "big",
     ) -> Recipe:
         text = _qorpus.recipe(
-            gates=gates, qubits=qubits, coupling=coupling, words=words, random=random, seed=seed, length=length,
-            dtype=dtype, unitaries=unitaries,
+            gates=gates, qubits=qubits, coupling=coupling, words=words, random=random, cliffords=cliffords,
+            seed=seed, length=length, dtype=dtype, unitaries=unitaries,
         )  # fmt: skip
         return cls.from_json(text, order)
 

@@ -306,9 +306,9 @@ def decode(path: Path) -> Decoded:
         return connection.execute(f"PRAGMA {name}").fetchone()[0]
 
     found = (pragma("application_id"), pragma("user_version"), pragma("page_size"))
-    assert found == (APPLICATION_ID, 1, PAGE_SIZE)
     meta = dict(connection.execute("SELECT key, value FROM meta"))
     recipe, letters = json.loads(meta["recipe"]), json.loads(meta["letters"])
+    assert found == (APPLICATION_ID, recipe["format_version"], PAGE_SIZE)
     assert meta["recipe_hash"] == hashlib.sha256(meta["recipe"].encode()).hexdigest()
     decoder, expected_id, total = Decoder(meta["recipe"], letters), 0, 0
     circuits, plain = [], b""

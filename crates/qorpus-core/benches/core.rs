@@ -131,6 +131,23 @@ fn sampler(criterion: &mut Criterion) {
     }
 }
 
+fn cliffords(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("cliffords");
+    for qubits in [1, 2, 3, 5, 8] {
+        let alphabet = Space::alphabet_of_cliffords(qubits).unwrap();
+        let space = Space::cliffords(&alphabet, 1 << 63, 1).unwrap();
+        let (records, mut first, mut circuits) = (chunk_records(1), 0, Circuits::default());
+        group.throughput(Throughput::Elements(records));
+        group.bench_function(format!("{qubits} qubit{}", if qubits == 1 { "" } else { "s" }), |bencher| {
+            bencher.iter(|| {
+                space.circuits(first..first + records, &mut circuits);
+                first += records;
+                black_box(&mut circuits);
+            });
+        });
+    }
+}
+
 criterion_group! {
     name = core;
     config = Criterion::default()
@@ -138,6 +155,6 @@ criterion_group! {
         .measurement_time(Duration::from_secs(1))
         .sample_size(20)
         .without_plots();
-    targets = kernel, words, sampler
+    targets = kernel, words, sampler, cliffords
 }
 criterion_main!(core);

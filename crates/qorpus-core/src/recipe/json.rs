@@ -37,6 +37,7 @@ impl Recipe {
             space: match self.space.kind() {
                 SpaceKind::Words => SpaceText::Words,
                 &SpaceKind::Random { seed } => SpaceText::Random { records: self.space.len(), seed },
+                &SpaceKind::Cliffords { seed } => SpaceText::Cliffords { records: self.space.len(), seed },
                 SpaceKind::Appended => SpaceText::Appended,
                 SpaceKind::Distinct(distinct) => SpaceText::Distinct(distinct.clone()),
             },
@@ -84,7 +85,12 @@ impl Recipe {
             }
             SpaceText::Distinct(distinct) => Space::distinct(&alphabet, distinct, max)?,
             SpaceText::Random { records, seed } => Space::random(&alphabet, records, seed, min, max)?,
+            SpaceText::Cliffords { records, seed } => Space::cliffords(&alphabet, records, seed)?,
         };
+        if space.lengths() != text.length {
+            let (min, max) = space.lengths();
+            return refused(format!("its circuits have lengths from {min} to {max}"));
+        }
         let recipe = Recipe::new(alphabet, space, text.dtype, text.unitaries);
         recipe.check()?;
         if text.format_version != recipe.format_version() {
@@ -114,6 +120,7 @@ struct RecipeText {
 enum SpaceText {
     Words,
     Random { records: u64, seed: u64 },
+    Cliffords { records: u64, seed: u64 },
     Appended,
     Distinct(Distinct),
 }

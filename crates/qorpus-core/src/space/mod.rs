@@ -1,12 +1,15 @@
 //! Spaces: indexable sets of circuits.
 
+pub(crate) mod cliffords;
 pub(crate) mod distinct;
+pub(crate) mod pauli_pair;
 pub(crate) mod philox;
 pub(crate) mod sampler;
 
 use crate::alphabet::Alphabet;
 use crate::circuit::{Circuits, MAX_LENGTH};
 use crate::error::{Error, Result};
+use crate::space::cliffords::CliffordSampler;
 use crate::space::distinct::Distinct;
 use crate::space::sampler::Sampler;
 use std::ops::Range;
@@ -21,6 +24,8 @@ pub struct Space {
     kind: SpaceKind,
     /// The sampler of random circuits.
     sampler: Option<Sampler>,
+    /// The sampler of Clifford operators.
+    cliffords: Option<CliffordSampler>,
     letters: usize,
     min: usize,
     max: usize,
@@ -34,6 +39,11 @@ pub enum SpaceKind {
     Words,
     /// Independent draws.
     Random {
+        /// The seed of the generator.
+        seed: u64,
+    },
+    /// Independent Clifford operators, uniform over the group up to global phases.
+    Cliffords {
         /// The seed of the generator.
         seed: u64,
     },
@@ -60,7 +70,11 @@ impl Space {
             SpaceKind::Random { seed } => Some(Sampler::new(seed, letters, min, max)),
             _ => None,
         };
-        Space { kind, sampler, letters, min, max, len }
+        let cliffords = match kind {
+            SpaceKind::Cliffords { seed } => Some(CliffordSampler::new(seed, alphabet.qubits())),
+            _ => None,
+        };
+        Space { kind, sampler, cliffords, letters, min, max, len }
     }
 
     /// Returns the space of an enumeration: a shortest or cheapest circuit for each distinct
@@ -99,13 +113,33 @@ impl Space {
     /// A reversed or too large range of lengths, no records, or more than 2^63.
     pub fn random(alphabet: &Alphabet, len: u64, seed: u64, min: usize, max: usize) -> Result<Space> {
         check_lengths(min, max)?;
-        if len == 0 {
-            return Err(Error::NoRecords);
-        }
-        if len > MAX_RECORDS {
-            return Err(Error::SpaceTooLarge);
-        }
+        check_records(len)?;
         Ok(Space::of(SpaceKind::Random { seed }, alphabet, min, max, len))
+    }
+
+    /// Returns the alphabet of [`Space::cliffords`]: h, s, cx, x, y and z on all qubits.
+    ///
+    /// # Errors
+    /// A number of qubits that is not supported.
+    pub fn alphabet_of_cliffords(qubits: usize) -> Result<Alphabet> {
+        cliffords::alphabet(qubits)
+    }
+
+    /// Returns the space of `len` independent Clifford operators, uniform over the group up to
+    /// global phases, each with a short circuit.
+    ///
+    /// Record i depends on `seed` and i alone; the algorithm is specified in `docs/format.md`.
+    ///
+    /// # Errors
+    /// Another alphabet than [`Space::alphabet_of_cliffords`], no records, or more than 2^63.
+    pub fn cliffords(alphabet: &Alphabet, len: u64, seed: u64) -> Result<Space> {
+        check_records(len)?;
+        if *alphabet != cliffords::alphabet(alphabet.qubits())? {
+            let reason = "random Clifford operators have the gates h, s, cx, x, y, z on all pairs of qubits";
+            return Err(Error::Recipe(reason.into()));
+        }
+        let longest = CliffordSampler::new(seed, alphabet.qubits()).longest();
+        Ok(Space::of(SpaceKind::Cliffords { seed }, alphabet, 0, longest, len))
     }
 
     /// Returns the number of circuits.
@@ -139,12 +173,13 @@ impl Space {
     }
 
     /// Returns the mean length that decides the size of chunks: exact for random circuits, the
-    /// longest for words, since most words are longest.
+    /// longest for words, since most words are longest, and a rounded mean for Clifford operators.
     pub(crate) fn typical_length(&self) -> f64 {
         match self.kind {
             SpaceKind::Appended => LENGTH_OF_APPENDED,
             SpaceKind::Distinct(_) => LENGTH_OF_APPENDED.min(self.max as f64),
             SpaceKind::Words if self.letters > 1 => self.max as f64,
+            SpaceKind::Cliffords { .. } => self.cliffords.as_ref().map_or(0.0, CliffordSampler::mean_length),
             _ => (self.min + self.max) as f64 / 2.0,
         }
     }
@@ -165,6 +200,8 @@ impl Space {
     pub fn extend(&self, indices: Range<u64>, out: &mut Circuits) {
         assert!(indices.end <= self.len, "index {} is beyond the space", indices.end);
         if let Some(sampler) = &self.sampler {
+            sampler.circuits(indices, out);
+        } else if let Some(sampler) = &self.cliffords {
             sampler.circuits(indices, out);
         } else if !indices.is_empty() {
             assert!(self.kind == SpaceKind::Words, "appended circuits cannot be computed");
@@ -238,6 +275,14 @@ fn check_lengths(min: usize, max: usize) -> Result<()> {
         return refused("a circuit has at most 65,535 letters");
     }
     Ok(())
+}
+
+fn check_records(len: u64) -> Result<()> {
+    match len {
+        0 => Err(Error::NoRecords),
+        1..=MAX_RECORDS => Ok(()),
+        _ => Err(Error::SpaceTooLarge),
+    }
 }
 
 /// Returns letters^length, if it fits in 64 bits.

@@ -1,6 +1,6 @@
-//! Options of a recipe of words or random circuits.
+//! Options of a recipe of words, random circuits or random Clifford operators.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::options::gates::Gates;
 use qorpus_core::{Alphabet, Coupling, Dtype, Gate, Recipe, Space};
 
@@ -17,7 +17,10 @@ pub struct RecipeOptions {
     pub words: bool,
     /// The number of random circuits.
     pub random: u64,
-    /// The seed of the random circuits.
+    /// The number of uniformly random Clifford operators, instead of random circuits. Their circuits
+    /// have letters and lengths of their own.
+    pub cliffords: Option<u64>,
+    /// The seed of the random circuits or Clifford operators.
     pub seed: u64,
     /// The shortest and longest length, in letters.
     pub length: (usize, usize),
@@ -42,6 +45,7 @@ impl Default for RecipeOptions {
             coupling: "all".into(),
             words: false,
             random: 1_000_000,
+            cliffords: None,
             seed: 0,
             length: (5, 15),
             dtype: Dtype::Complex128,
@@ -54,9 +58,11 @@ impl RecipeOptions {
     /// Returns the recipe that these options describe.
     ///
     /// # Errors
-    /// [`Error::Recipe`](crate::Error::Recipe) or [`Error::GateFile`](crate::Error::GateFile), for
-    /// the first invalid option.
+    /// [`Error::Recipe`], [`Error::Usage`] or [`Error::GateFile`], for the first invalid option.
     pub fn recipe(&self) -> Result<Recipe> {
+        if let Some(records) = self.cliffords {
+            return self.recipe_of_cliffords(records);
+        }
         let gates = self.gates.gates(self.qubits, |_, error| Err(error))?;
         let alphabet = alphabet(gates, self.qubits, &self.coupling)?;
         let (min, max) = self.length;
@@ -66,5 +72,49 @@ impl RecipeOptions {
             Space::random(&alphabet, self.random, self.seed, min, max)?
         };
         Ok(Recipe::new(alphabet, space, self.dtype, self.unitaries))
+    }
+
+    /// Returns the recipe of Clifford operators. An option of other recipes must have its default.
+    fn recipe_of_cliffords(&self, records: u64) -> Result<Recipe> {
+        let defaults = RecipeOptions::default();
+        let refused = [
+            ("gates", self.gates != defaults.gates, "their circuits consist of h, s, cx, x, y and z"),
+            ("coupling", self.coupling != defaults.coupling, "their circuits use all pairs of qubits"),
+            ("length", self.length != defaults.length, "each has a short circuit"),
+            ("words", self.words != defaults.words, "they are drawn at random"),
+            ("random", self.random != defaults.random, "their number is the count of cliffords"),
+        ];
+        if let Some((option, _, reason)) = refused.into_iter().find(|(_, given, _)| *given) {
+            let text =
+                format!("cliffords makes uniformly random Clifford operators: {reason}; leave out {option}");
+            return Err(Error::Usage(text));
+        }
+        let alphabet = Space::alphabet_of_cliffords(self.qubits)?;
+        let space = Space::cliffords(&alphabet, records, self.seed)?;
+        Ok(Recipe::new(alphabet, space, self.dtype, self.unitaries))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clifford_operators_have_letters_and_lengths_of_their_own() {
+        let options = RecipeOptions { cliffords: Some(10), seed: 3, ..RecipeOptions::default() };
+        let recipe = options.recipe().unwrap();
+        assert_eq!((recipe.expected(), recipe.format_version()), (Some(10), 2));
+        let given = |options: RecipeOptions| options.recipe().unwrap_err().to_string();
+        for (name, error) in [
+            ("gates", given(RecipeOptions { gates: "h,s,cx".into(), ..options.clone() })),
+            ("coupling", given(RecipeOptions { coupling: "line".into(), ..options.clone() })),
+            ("length", given(RecipeOptions { length: (0, 9), ..options.clone() })),
+            ("words", given(RecipeOptions { words: true, ..options.clone() })),
+            ("random", given(RecipeOptions { random: 9, ..options.clone() })),
+        ] {
+            assert!(error.ends_with(&format!("; leave out {name}")), "{error}");
+        }
+        assert!(RecipeOptions { cliffords: Some(0), ..options.clone() }.recipe().is_err());
+        assert!(RecipeOptions { qubits: 9, ..options }.recipe().is_err());
     }
 }
