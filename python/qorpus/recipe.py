@@ -201,7 +201,7 @@ class Recipe(RecordSequence):
         (3, 4, 4)
         >>> cliffords = qorpus.Recipe(cliffords=1000, qubits=3)
         >>> cliffords[7].circuit[:4]
-        TODO
+        ('s 0', 'h 0', 'h 1', 'cx 1 0')
     """
 
     def __new__(

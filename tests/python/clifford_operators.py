@@ -4,7 +4,14 @@ nothing with the Rust one, one letter and one factor at a time."""
 import format_v1
 
 #: Letters that turn (p, q) on one qubit into (X, Z), and into (Y, Z).
-TURNS = {"XZ": ("", "s"), "YZ": ("s", ""), "ZX": ("h", "hs"), "YX": ("hs", "h"), "ZY": ("sh", "shs"), "XY": ("hsh", "sh")}
+TURNS = {
+    "XZ": ("", "s"),
+    "YZ": ("s", ""),
+    "ZX": ("h", "hs"),
+    "YX": ("hs", "h"),
+    "ZY": ("sh", "shs"),
+    "XY": ("hsh", "sh"),
+}
 TO_X = {"X": "", "Z": "h", "Y": "s"}
 TO_Z = {"Z": "", "X": "h", "Y": "sh"}
 

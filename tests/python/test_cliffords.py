@@ -16,6 +16,18 @@ from qiskit.quantum_info import Clifford, Operator, Pauli
 
 QUBITS = range(1, 9)
 
+#: The first letters of a record, by the number of qubits.
+GOLDEN = {
+    1: ("x 0",),
+    2: ("h 0", "s 0", "h 0", "cx 1 0", "s 1"),
+    3: ("h 1", "s 1", "h 1", "cx 0 1", "cx 1 0"),
+    4: ("h 3", "s 3", "h 3", "h 0", "cx 3 0"),
+    5: ("h 0", "cx 0 3", "h 2", "cx 2 0", "cx 3 0"),
+    6: ("s 1", "h 0", "cx 1 0", "cx 2 3", "cx 0 1"),
+    7: ("h 4", "s 4", "h 4", "cx 0 4", "h 5"),
+    8: ("h 0", "cx 0 2", "h 4", "s 4", "h 4"),
+}
+
 
 def cliffords(qubits, records=60, **options):
     return qorpus.Recipe(cliffords=records, qubits=qubits, **options)
@@ -73,7 +85,7 @@ def test_operators_of_one_qubit_are_uniform():
 def test_records_are_frozen():
     """The circuits of a seed never change with a new version."""
     assert {qubits: cliffords(qubits, 10**12, seed=5)[10**11].circuit[:5] for qubits in QUBITS} == GOLDEN
-    assert cliffords(2, 1000).hash == HASH
+    assert cliffords(2, 1000).hash.startswith("ed75867999452a9b")
 
 
 def test_far_records_are_found_directly():
@@ -88,7 +100,7 @@ def test_command_and_python_make_the_same_corpus(corpus, tmp_path):
     generate(corpus, "--cliffords", "2k", "--qubits", 2, "--seed", 7)
     recipe = cliffords(2, "2k", seed=7)
     made = qorpus.generate(tmp_path / "made.db", cliffords=2000, qubits=2, seed=7, progress=False)
-    sharded = qorpus.generate(tmp_path / "shards/", recipe, shard=500, progress=False)
+    sharded = qorpus.generate(f"{tmp_path}/shards/", recipe, shard=500, progress=False)
     plan = json.loads(command("plan", "--cliffords", 2000, "--seed", 7, "--json").stdout)
     assert plan["recipe"] == json.loads(recipe.json) and plan["records"] == 2000
     assert info(corpus)["content_hash"] == made.content_hash == sharded.content_hash
@@ -101,8 +113,8 @@ def test_command_and_python_make_the_same_corpus(corpus, tmp_path):
 
 def test_what_reads_random_circuits_reads_cliffords():
     recipe = cliffords(2, 1000)
-    assert recipe.sql("select max(length) <= 16, sum(count_h + count_s + count_cx + count_x + count_y + count_z - length)"
-                      " from records") == [(1, 0)]  # fmt: skip
+    letters = "count_h + count_s + count_cx + count_x + count_y + count_z"
+    assert recipe.sql(f"select max(length) <= 16, sum({letters} - length) from records") == [(1, 0)]
     batch = next(iter(recipe.stream(100, seed=1)))
     assert np.array_equal(batch.unitaries, recipe.unitaries(batch.ids))
     sides = recipe.split(train=0.5, test=0.5)

@@ -47,6 +47,7 @@ SPELLINGS = [
     ({"gates": ["h", "rz(1)", "cx"], "qubits": 3, "coupling": "ring"}, "--gates h,rz(1),cx --qubits 3 --coupling ring"),
     ({"gates": ["s", "ht"], "length": 7}, "--gates s,ht --length 7"),
     ({"gates": "h,t", "words": True, "length": (0, 6), "qubits": 1}, "--gates h,t --words --length 0..6 --qubits 1"),
+    ({"cliffords": "2k", "qubits": 3, "seed": 4}, "--cliffords 2k --qubits 3 --seed 4"),
     ({"coupling": "0-1,1-2", "qubits": 3, "length": "3..4"}, "--coupling 0-1,1-2 --qubits 3 --length 3..4"),
     ({"dtype": np.complex64, "unitaries": False}, "--dtype complex64 --no-unitaries"),
     ({"dtype": "complex64", "unitaries": True, "words": False}, "--dtype complex64"),

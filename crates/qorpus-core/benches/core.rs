@@ -113,22 +113,26 @@ fn sampler(criterion: &mut Criterion) {
         ("1 qubit, clifford+t, 100 letters", "clifford+t", 1, 100, 100),
     ] {
         let space = Space::random(&alphabet(gates, qubits), u64::MAX >> 1, 1, min, max).unwrap();
-        let (records, mut first, mut circuits) = (chunk_records(1), 0, Circuits::default());
-        space.circuits(0..records, &mut circuits);
-        let mut one = Circuits::default();
-        for (index, circuit) in circuits.iter().enumerate() {
-            space.circuits(index as u64..index as u64 + 1, &mut one);
-            assert_eq!(circuit, one.get(0), "{name}: record {index}");
-        }
-        group.throughput(Throughput::Elements(records));
-        group.bench_function(name, |bencher| {
-            bencher.iter(|| {
-                space.circuits(first..first + records, &mut circuits);
-                first += records;
-                black_box(&mut circuits);
-            });
-        });
+        draws(&mut group, name, &space);
     }
+}
+
+fn draws(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, space: &Space) {
+    let (records, mut first, mut circuits) = (chunk_records(1), 0, Circuits::default());
+    space.circuits(0..records, &mut circuits);
+    let mut one = Circuits::default();
+    for (index, circuit) in circuits.iter().enumerate() {
+        space.circuits(index as u64..index as u64 + 1, &mut one);
+        assert_eq!(circuit, one.get(0), "{name}: record {index}");
+    }
+    group.throughput(Throughput::Elements(records));
+    group.bench_function(name, |bencher| {
+        bencher.iter(|| {
+            space.circuits(first..first + records, &mut circuits);
+            first += records;
+            black_box(&mut circuits);
+        });
+    });
 }
 
 fn cliffords(criterion: &mut Criterion) {
@@ -136,15 +140,7 @@ fn cliffords(criterion: &mut Criterion) {
     for qubits in [1, 2, 3, 5, 8] {
         let alphabet = Space::alphabet_of_cliffords(qubits).unwrap();
         let space = Space::cliffords(&alphabet, 1 << 63, 1).unwrap();
-        let (records, mut first, mut circuits) = (chunk_records(1), 0, Circuits::default());
-        group.throughput(Throughput::Elements(records));
-        group.bench_function(format!("{qubits} qubit{}", if qubits == 1 { "" } else { "s" }), |bencher| {
-            bencher.iter(|| {
-                space.circuits(first..first + records, &mut circuits);
-                first += records;
-                black_box(&mut circuits);
-            });
-        });
+        draws(&mut group, &format!("{qubits} qubit{}", if qubits == 1 { "" } else { "s" }), &space);
     }
 }
 

@@ -100,7 +100,7 @@ impl<'a> PauliPair<'a> {
         let mask = (1 << m) - 1;
         let pauli = |number: u32| Pauli { x: (number & mask) << first, z: (number >> m) << first };
         let p_swapped = p >> m | (p & mask) << m;
-        let commutes = (p_swapped & q).count_ones() % 2 == 0;
+        let commutes = (p_swapped & q).count_ones().is_multiple_of(2);
         let partner = (p.trailing_zeros() + m) % (2 * m);
         let q = q ^ u32::from(commutes) << partner;
         PauliPair { p: pauli(p), q: pauli(q), numbers, letters }
