@@ -2,6 +2,7 @@
 
 pub(crate) mod cliffords;
 pub(crate) mod distinct;
+pub(crate) mod haar;
 pub(crate) mod pauli_pair;
 pub(crate) mod philox;
 pub(crate) mod sampler;

@@ -62,7 +62,7 @@ impl RandomWords {
     }
 
     #[inline]
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         if let Some(word) = self.spare.take() {
             return word;
         }
