@@ -68,7 +68,7 @@ def generate(
         force: whether to start although the file system has fewer bytes free than the corpus needs.
         progress: True shows a progress bar on a terminal or in a notebook, and a line every 30
             seconds elsewhere. A function is called instead, with the number of records made and of all.
-        **options: the options of `Recipe`: gates, qubits, coupling, words, random, seed,
+        **options: the options of `Recipe`: gates, qubits, coupling, words, random, cliffords, seed,
             weights, exactly, no_cancelling, length, dtype, unitaries and order.
 
     Returns:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         coupling: str
         words: bool
         random: int | str
+        cliffords: int | str
         seed: int
         weights: Mapping[str, float] | str
         exactly: Mapping[str, int] | str
@@ -178,8 +179,11 @@ class Recipe(RecordSequence):
         words: whether the records are all words of the lengths instead of random circuits.
         random: the number of random circuits, an integer or a string such as "1M"; by default
             1,000,000. Leave it out with `words`.
-        seed: the seed of the random circuits, 0 to 2**64 - 1; by default 0. Leave it out with
-            `words`.
+        cliffords: the number of Clifford operators, uniformly random up to a global phase, instead
+            of random circuits. Each has a short circuit of h, s, cx, x, y and z, so `gates`,
+            `coupling` and `length` are left out.
+        seed: the seed of the random circuits or Clifford operators, 0 to 2**64 - 1; by default 0.
+            Leave it out with `words`.
         weights: weights of gates in random circuits, as {"t": 1, "cx": 3} or "t=1,cx=3". A letter is
             drawn by the weight of its gate, then uniformly among the gate's letters. A gate without
             a weight has weight 1. By default all letters are equally likely.
@@ -210,6 +214,9 @@ class Recipe(RecordSequence):
         >>> recipe = qorpus.Recipe(weights={"t": 3}, exactly={"cx": 2}, no_cancelling=True, length=8)
         >>> [letter.split()[0] for letter in recipe[0].circuit].count("cx")
         2
+        >>> cliffords = qorpus.Recipe(cliffords=1000, qubits=3)
+        >>> cliffords[7].circuit[:4]
+        ('s 0', 'h 0', 'h 1', 'cx 1 0')
     """
 
     def __new__(
@@ -220,6 +227,7 @@ class Recipe(RecordSequence):
         coupling: str = "all",
         words: bool = False,
         random: int | str | None = None,
+        cliffords: int | str | None = None,
         seed: int | None = None,
         weights: Mapping[str, float] | str | None = None,
         exactly: Mapping[str, int] | str | None = None,
@@ -230,8 +238,8 @@ class Recipe(RecordSequence):
         order: str = "big",
     ) -> Recipe:
         text = _qorpus.recipe(
-            gates=gates, qubits=qubits, coupling=coupling, words=words, random=random, seed=seed, weights=weights,
-            exactly=exactly, no_cancelling=no_cancelling, length=length, dtype=dtype, unitaries=unitaries,
+            gates=gates, qubits=qubits, coupling=coupling, words=words, random=random, cliffords=cliffords, seed=seed,
+            weights=weights, exactly=exactly, no_cancelling=no_cancelling, length=length, dtype=dtype, unitaries=unitaries,
         )  # fmt: skip
         return cls.from_json(text, order)
 

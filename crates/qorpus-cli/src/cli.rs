@@ -74,6 +74,8 @@ pub(crate) enum Command {
             "qorpus generate one.db --gates h,s,t --qubits 1 --length 5..14 --no-unitaries",
         "Every circuit of up to 20 H and T gates, exactly once":
             "qorpus generate words.db --gates ht --qubits 1 --words --length 0..20",
+        "Uniformly random Clifford operators on three qubits":
+            "qorpus generate cliffords.db --cliffords 100k --qubits 3",
         "Gates of your own, on a line of three qubits":
             "qorpus generate mine.db --gates my-gates.toml --qubits 3 --coupling line",
         "Share 3 of 64 of a directory of shards":

@@ -54,7 +54,14 @@ pub(crate) struct Recipe {
     #[arg(long, value_name = "COUNT", value_parser = qorpus::parse_count,
           default_value = default_random(), conflicts_with = "words")]
     random: u64,
-    /// Seed of the random circuits
+    /// Number of uniformly random Clifford operators, each with a short circuit of h, s, cx, x, y and z,
+    /// instead of random circuits
+    #[arg(long, value_name = "COUNT", value_parser = qorpus::parse_count,
+          conflicts_with_all = [
+              "gates", "coupling", "words", "random", "length", "weights", "exactly", "no_cancelling",
+          ])]
+    cliffords: Option<u64>,
+    /// Seed of the random circuits or Clifford operators
     #[arg(long, default_value_t = RecipeOptions::default().seed, conflicts_with = "words")]
     seed: u64,
     /// Generate every circuit within --length exactly once, instead of random circuits
@@ -107,6 +114,7 @@ impl Recipe {
             coupling: self.alphabet.coupling,
             words: self.words,
             random: self.random,
+            cliffords: self.cliffords,
             seed: self.seed,
             weights: self.weights,
             exactly: self.exactly,

@@ -113,21 +113,34 @@ fn sampler(criterion: &mut Criterion) {
         ("1 qubit, clifford+t, 100 letters", "clifford+t", 1, 100, 100),
     ] {
         let space = Space::random(&alphabet(gates, qubits), u64::MAX >> 1, 1, min, max).unwrap();
-        let (records, mut first, mut circuits) = (chunk_records(1), 0, Circuits::default());
-        space.circuits(0..records, &mut circuits);
-        let mut one = Circuits::default();
-        for (index, circuit) in circuits.iter().enumerate() {
-            space.circuits(index as u64..index as u64 + 1, &mut one);
-            assert_eq!(circuit, one.get(0), "{name}: record {index}");
-        }
-        group.throughput(Throughput::Elements(records));
-        group.bench_function(name, |bencher| {
-            bencher.iter(|| {
-                space.circuits(first..first + records, &mut circuits);
-                first += records;
-                black_box(&mut circuits);
-            });
+        draws(&mut group, name, &space);
+    }
+}
+
+fn draws(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, space: &Space) {
+    let (records, mut first, mut circuits) = (chunk_records(1), 0, Circuits::default());
+    space.circuits(0..records, &mut circuits);
+    let mut one = Circuits::default();
+    for (index, circuit) in circuits.iter().enumerate() {
+        space.circuits(index as u64..index as u64 + 1, &mut one);
+        assert_eq!(circuit, one.get(0), "{name}: record {index}");
+    }
+    group.throughput(Throughput::Elements(records));
+    group.bench_function(name, |bencher| {
+        bencher.iter(|| {
+            space.circuits(first..first + records, &mut circuits);
+            first += records;
+            black_box(&mut circuits);
         });
+    });
+}
+
+fn cliffords(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("cliffords");
+    for qubits in [1, 2, 3, 5, 8] {
+        let alphabet = Space::alphabet_of_cliffords(qubits).unwrap();
+        let space = Space::cliffords(&alphabet, 1 << 63, 1).unwrap();
+        draws(&mut group, &format!("{qubits} qubit{}", if qubits == 1 { "" } else { "s" }), &space);
     }
 }
 
@@ -138,6 +151,6 @@ criterion_group! {
         .measurement_time(Duration::from_secs(1))
         .sample_size(20)
         .without_plots();
-    targets = kernel, words, sampler
+    targets = kernel, words, sampler, cliffords
 }
 criterion_main!(core);

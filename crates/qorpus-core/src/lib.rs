@@ -99,5 +99,6 @@ pub use recipe::dtype::Dtype;
 pub use recipe::{FORMAT_VERSION, Recipe};
 pub use space::constraints::Constraints;
 pub use space::distinct::Distinct;
+pub use space::haar::{Haar, HaarScratch};
 pub use space::{Space, SpaceKind};
 pub use target::{Target, distance};

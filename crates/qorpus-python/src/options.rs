@@ -27,6 +27,11 @@ pub(crate) fn recipe(py: Python<'_>, options: Option<&Bound<'_, PyDict>>) -> PyR
             return Err(invalid(py, text));
         }
     }
+    if given.has("cliffords")? && given.has("random")? {
+        let text = "cliffords makes uniformly random Clifford operators instead of random circuits: leave out random, \
+                    or cliffords";
+        return Err(invalid(py, text));
+    }
     let defaults = RecipeOptions::default();
     let options = RecipeOptions {
         gates: given.take("gates", gates)?.unwrap_or(defaults.gates),
@@ -34,6 +39,7 @@ pub(crate) fn recipe(py: Python<'_>, options: Option<&Bound<'_, PyDict>>) -> PyR
         coupling: given.take("coupling", coupling)?.unwrap_or(defaults.coupling),
         words: words.unwrap_or(defaults.words),
         random: given.take("random", count)?.unwrap_or(defaults.random),
+        cliffords: given.take("cliffords", count)?,
         seed: given.take("seed", number)?.unwrap_or(defaults.seed),
         weights: given.take("weights", weights)?,
         exactly: given.take("exactly", exactly)?,
@@ -93,6 +99,7 @@ pub(crate) fn defaults(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
             ("coupling", recipe.coupling.into_bound_py_any(py)?),
             ("words", recipe.words.into_bound_py_any(py)?),
             ("random", recipe.random.into_bound_py_any(py)?),
+            ("cliffords", recipe.cliffords.into_bound_py_any(py)?),
             ("seed", recipe.seed.into_bound_py_any(py)?),
             ("weights", recipe.weights.into_bound_py_any(py)?),
             ("exactly", recipe.exactly.into_bound_py_any(py)?),

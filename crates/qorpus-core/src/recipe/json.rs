@@ -40,6 +40,7 @@ impl Recipe {
                 SpaceKind::Random { seed, constraints } => {
                     SpaceText::Random(RandomText::new(self.space.len(), *seed, constraints))
                 }
+                &SpaceKind::Cliffords { seed } => SpaceText::Cliffords { records: self.space.len(), seed },
                 SpaceKind::Appended => SpaceText::Appended,
                 SpaceKind::Distinct(distinct) => SpaceText::Distinct(distinct.clone()),
             },
@@ -90,7 +91,12 @@ impl Recipe {
                 let constraints = Constraints { weights: weights.0, exactly: exactly.0, no_cancelling };
                 Space::constrained(&alphabet, records, seed, (min, max), constraints)?
             }
+            SpaceText::Cliffords { records, seed } => Space::cliffords(&alphabet, records, seed)?,
         };
+        if space.lengths() != text.length {
+            let (min, max) = space.lengths();
+            return refused(format!("its circuits have lengths from {min} to {max}"));
+        }
         let recipe = Recipe::new(alphabet, space, text.dtype, text.unitaries);
         recipe.check()?;
         if text.format_version != recipe.format_version() {
@@ -120,6 +126,7 @@ struct RecipeText {
 enum SpaceText {
     Words,
     Random(RandomText),
+    Cliffords { records: u64, seed: u64 },
     Appended,
     Distinct(Distinct),
 }

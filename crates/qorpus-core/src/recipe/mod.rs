@@ -114,6 +114,7 @@ impl Recipe {
     pub fn format_version(&self) -> u32 {
         match self.space.kind() {
             SpaceKind::Random { constraints, .. } if !constraints.is_empty() => 2,
+            SpaceKind::Cliffords { .. } => 2,
             _ => 1,
         }
     }
@@ -203,6 +204,10 @@ impl Recipe {
                 let count = self.space.len();
                 format!("{count} random circuit{plural} of {min}..{max} letters, seed {seed}{constraints}")
             }
+            SpaceKind::Cliffords { seed } => {
+                let plural = if self.space.len() == 1 { "" } else { "s" };
+                format!("{} uniformly random Clifford operator{plural}, seed {seed}", self.space.len())
+            }
             SpaceKind::Appended => "appended circuits".into(),
             SpaceKind::Distinct(distinct) => self.summary_of(distinct),
         };
@@ -267,6 +272,28 @@ mod tests {
         assert_eq!(hash, "92b4ccf1");
     }
 
+    /// The identity of every corpus of Clifford operators.
+    #[test]
+    fn json_of_clifford_operators_is_frozen() {
+        let alphabet = Space::alphabet_of_cliffords(2).unwrap();
+        let space = Space::cliffords(&alphabet, 1000, 7).unwrap();
+        let recipe = Recipe::new(alphabet, space, Dtype::Complex128, true);
+        let json = recipe.to_json();
+        assert_eq!(
+            json,
+            r#"{"format_version":2,"qubits":2,"gates":["h","s","cx","x","y","z"],"coupling":"all","#
+                .to_owned()
+                + r#""length":[0,16],"space":{"cliffords":{"records":1000,"seed":7}},"dtype":"complex128","#
+                + r#""unitaries":true,"chunk_records":236}"#
+        );
+        assert_eq!(Recipe::from_json(&json).unwrap(), recipe);
+        for (from, to) in
+            [("[0,16]", "[0,17]"), (r#""s","#, ""), (r#":2,"qubits""#, r#":1,"qubits""#), ("1000", "0")]
+        {
+            assert!(Recipe::from_json(&json.replacen(from, to, 1)).is_err(), "{from} -> {to}");
+        }
+    }
+
     #[test]
     fn hostile_recipes_are_refused() {
         let json = recipe(vec![custom()], 1, true).to_json();
@@ -274,6 +301,7 @@ mod tests {
             (r#""chunk_records":9"#, r#""chunk_records":99999999"#),
             (r#""format_version":1"#, r#""format_version":2"#),
             (r#""format_version":1"#, r#""format_version":3"#),
+            (r#"{"random":{"#, r#"{"cliffords":{"#),
             (r#""qubits":1,"gates""#, r#""qubits":9,"gates""#),
             (r#""length":[5"#, r#""length":[55"#),
             (r#""qubits":1,"gates""#, r#""qubits":8,"gates""#),

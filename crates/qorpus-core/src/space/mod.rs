@@ -1,16 +1,20 @@
 //! Spaces: indexable sets of circuits.
 
 mod cancellation;
+pub(crate) mod cliffords;
 mod constrained;
 pub(crate) mod constraints;
 pub(crate) mod distinct;
+pub(crate) mod haar;
 mod letter_class;
+pub(crate) mod pauli_pair;
 pub(crate) mod philox;
 pub(crate) mod sampler;
 
 use crate::alphabet::Alphabet;
 use crate::circuit::{Circuits, MAX_LENGTH};
 use crate::error::{Error, Result};
+use crate::space::cliffords::CliffordSampler;
 use crate::space::constrained::ConstrainedSampler;
 use crate::space::constraints::Constraints;
 use crate::space::distinct::Distinct;
@@ -39,6 +43,7 @@ pub struct Space {
 enum CircuitSampler {
     Uniform(Sampler),
     Constrained(Arc<ConstrainedSampler>),
+    Cliffords(CliffordSampler),
 }
 
 /// The kind of a [`Space`].
@@ -52,6 +57,11 @@ pub enum SpaceKind {
         seed: u64,
         /// The constraints, if there are any.
         constraints: Constraints,
+    },
+    /// Independent Clifford operators, uniform over the group up to global phases.
+    Cliffords {
+        /// The seed of the generator.
+        seed: u64,
     },
     /// Circuits that are appended.
     Appended,
@@ -130,12 +140,7 @@ impl Space {
         constraints: Constraints,
     ) -> Result<Space> {
         check_lengths(min, max)?;
-        if len == 0 {
-            return Err(Error::NoRecords);
-        }
-        if len > MAX_RECORDS {
-            return Err(Error::SpaceTooLarge);
-        }
+        check_records(len)?;
         let sampler = if constraints.is_empty() {
             CircuitSampler::Uniform(Sampler::new(seed, alphabet.letters().len(), min, max))
         } else {
@@ -145,6 +150,32 @@ impl Space {
         };
         let space = Space::of(SpaceKind::Random { seed, constraints }, alphabet, min, max, len);
         Ok(Space { sampler: Some(sampler), ..space })
+    }
+
+    /// Returns the alphabet of [`Space::cliffords`]: h, s, cx, x, y and z on all qubits.
+    ///
+    /// # Errors
+    /// A number of qubits that is not supported.
+    pub fn alphabet_of_cliffords(qubits: usize) -> Result<Alphabet> {
+        cliffords::alphabet(qubits)
+    }
+
+    /// Returns the space of `len` independent Clifford operators, uniform over the group up to
+    /// global phases, each with a short circuit.
+    ///
+    /// Record i depends on `seed` and i alone; the algorithm is specified in `docs/format.md`.
+    ///
+    /// # Errors
+    /// Another alphabet than [`Space::alphabet_of_cliffords`], no records, or more than 2^63.
+    pub fn cliffords(alphabet: &Alphabet, len: u64, seed: u64) -> Result<Space> {
+        check_records(len)?;
+        if *alphabet != cliffords::alphabet(alphabet.qubits())? {
+            let reason = "random Clifford operators have the gates h, s, cx, x, y, z on all pairs of qubits";
+            return Err(Error::Recipe(reason.into()));
+        }
+        let sampler = CliffordSampler::new(seed, alphabet.qubits());
+        let space = Space::of(SpaceKind::Cliffords { seed }, alphabet, 0, sampler.longest(), len);
+        Ok(Space { sampler: Some(CircuitSampler::Cliffords(sampler)), ..space })
     }
 
     /// Returns the number of circuits.
@@ -178,8 +209,11 @@ impl Space {
     }
 
     /// Returns the mean length that decides the size of chunks: exact for random circuits, the
-    /// longest for words, since most words are longest.
+    /// longest for words, since most words are longest, and a rounded mean for Clifford operators.
     pub(crate) fn typical_length(&self) -> f64 {
+        if let Some(CircuitSampler::Cliffords(sampler)) = &self.sampler {
+            return sampler.mean_length();
+        }
         match self.kind {
             SpaceKind::Appended => LENGTH_OF_APPENDED,
             SpaceKind::Distinct(_) => LENGTH_OF_APPENDED.min(self.max as f64),
@@ -206,6 +240,7 @@ impl Space {
         match &self.sampler {
             Some(CircuitSampler::Uniform(sampler)) => sampler.circuits(indices, out),
             Some(CircuitSampler::Constrained(sampler)) => sampler.circuits(indices, out),
+            Some(CircuitSampler::Cliffords(sampler)) => sampler.circuits(indices, out),
             None if indices.is_empty() => {}
             None => {
                 assert!(self.kind == SpaceKind::Words, "appended circuits cannot be computed");
@@ -280,6 +315,14 @@ fn check_lengths(min: usize, max: usize) -> Result<()> {
         return refused("a circuit has at most 65,535 letters");
     }
     Ok(())
+}
+
+fn check_records(len: u64) -> Result<()> {
+    match len {
+        0 => Err(Error::NoRecords),
+        1..=MAX_RECORDS => Ok(()),
+        _ => Err(Error::SpaceTooLarge),
+    }
 }
 
 /// Returns letters^length, if it fits in 64 bits.

@@ -1,4 +1,4 @@
-//! Options of a recipe of words or random circuits.
+//! Options of a recipe of words, random circuits or random Clifford operators.
 
 use crate::error::{Error, Result};
 use crate::options::by_gate::{ValueKind, parse_by_gate};
@@ -18,7 +18,10 @@ pub struct RecipeOptions {
     pub words: bool,
     /// The number of random circuits.
     pub random: u64,
-    /// The seed of the random circuits.
+    /// The number of uniformly random Clifford operators, instead of random circuits. Their circuits
+    /// have letters and lengths of their own.
+    pub cliffords: Option<u64>,
+    /// The seed of the random circuits or Clifford operators.
     pub seed: u64,
     /// Weights of gates in random circuits, such as `t=1,cx=3`; other gates weigh 1. Without
     /// weights, all letters are equally likely.
@@ -50,6 +53,7 @@ impl Default for RecipeOptions {
             coupling: "all".into(),
             words: false,
             random: 1_000_000,
+            cliffords: None,
             seed: 0,
             weights: None,
             exactly: None,
@@ -67,6 +71,9 @@ impl RecipeOptions {
     /// # Errors
     /// [`Error::Recipe`], [`Error::GateFile`] or [`Error::Usage`], for the first invalid option.
     pub fn recipe(&self) -> Result<Recipe> {
+        if let Some(records) = self.cliffords {
+            return self.recipe_of_cliffords(records);
+        }
         let gates = self.gates.gates(self.qubits, |_, error| Err(error))?;
         let alphabet = alphabet(gates, self.qubits, &self.coupling)?;
         let (min, max) = self.length;
@@ -108,5 +115,55 @@ impl RecipeOptions {
             exactly: if exactly.iter().all(Option::is_none) { Vec::new() } else { exactly },
             no_cancelling: self.no_cancelling,
         })
+    }
+
+    /// Returns the recipe of Clifford operators. An option of other recipes must have its default.
+    fn recipe_of_cliffords(&self, records: u64) -> Result<Recipe> {
+        let defaults = RecipeOptions::default();
+        let refused = [
+            ("gates", self.gates != defaults.gates, "their circuits consist of h, s, cx, x, y and z"),
+            ("coupling", self.coupling != defaults.coupling, "their circuits use all pairs of qubits"),
+            ("length", self.length != defaults.length, "each has a short circuit"),
+            ("words", self.words != defaults.words, "they are drawn at random"),
+            ("random", self.random != defaults.random, "their number is the count of cliffords"),
+            ("weights", self.weights.is_some(), "they are uniformly random"),
+            ("exactly", self.exactly.is_some(), "they are uniformly random"),
+            ("no_cancelling", self.no_cancelling, "each has a short circuit"),
+        ];
+        if let Some((option, _, reason)) = refused.into_iter().find(|(_, given, _)| *given) {
+            let text =
+                format!("cliffords makes uniformly random Clifford operators: {reason}; leave out {option}");
+            return Err(Error::Usage(text));
+        }
+        let alphabet = Space::alphabet_of_cliffords(self.qubits)?;
+        let space = Space::cliffords(&alphabet, records, self.seed)?;
+        Ok(Recipe::new(alphabet, space, self.dtype, self.unitaries))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clifford_operators_have_letters_and_lengths_of_their_own() {
+        let options = RecipeOptions { cliffords: Some(10), seed: 3, ..RecipeOptions::default() };
+        let recipe = options.recipe().unwrap();
+        assert_eq!((recipe.expected(), recipe.format_version()), (Some(10), 2));
+        let given = |options: RecipeOptions| options.recipe().unwrap_err().to_string();
+        for (name, error) in [
+            ("gates", given(RecipeOptions { gates: "h,s,cx".into(), ..options.clone() })),
+            ("coupling", given(RecipeOptions { coupling: "line".into(), ..options.clone() })),
+            ("length", given(RecipeOptions { length: (0, 9), ..options.clone() })),
+            ("words", given(RecipeOptions { words: true, ..options.clone() })),
+            ("random", given(RecipeOptions { random: 9, ..options.clone() })),
+            ("weights", given(RecipeOptions { weights: Some("h=2".into()), ..options.clone() })),
+            ("exactly", given(RecipeOptions { exactly: Some("h=2".into()), ..options.clone() })),
+            ("no_cancelling", given(RecipeOptions { no_cancelling: true, ..options.clone() })),
+        ] {
+            assert!(error.ends_with(&format!("; leave out {name}")), "{error}");
+        }
+        assert!(RecipeOptions { cliffords: Some(0), ..options.clone() }.recipe().is_err());
+        assert!(RecipeOptions { qubits: 9, ..options }.recipe().is_err());
     }
 }
