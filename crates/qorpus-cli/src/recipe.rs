@@ -6,28 +6,38 @@ use crate::format::grouped;
 use crate::names::{self, DTYPE_MEANINGS, DTYPES};
 use clap::Args;
 use qorpus::core::{PRESETS, STANDARD};
-use qorpus::{Dtype, RecipeOptions};
+use qorpus::{DEFAULT_COUPLING, DEFAULT_QUBITS, Dtype, Gates, RecipeOptions};
 
 /// The options that decide the alphabet.
 #[derive(Args)]
 #[command(next_help_heading = "Recipe")]
 pub(crate) struct Alphabet {
-    #[arg(long, default_value_t = RecipeOptions::default().gates.to_string(),
-          help = GATES_HELP, long_help = gates_help())]
-    pub(crate) gates: String,
-    /// Number of qubits, 1 to 8
-    #[arg(long, value_name = "N", default_value_t = RecipeOptions::default().qubits)]
-    pub(crate) qubits: usize,
-    /// Pairs of qubits that a gate may act on: all, line, ring, or a list: 0-1,1-2
-    #[arg(long, value_name = "PAIRS", default_value_t = RecipeOptions::default().coupling)]
-    pub(crate) coupling: String,
+    #[arg(long, help = gates_help(), long_help = long_gates_help())]
+    pub(crate) gates: Option<String>,
+    #[arg(long, value_name = "N", help = format!(
+        "Number of qubits, 1 to 8 [default: {DEFAULT_QUBITS}, or as many as --letters needs]"))]
+    pub(crate) qubits: Option<usize>,
+    #[arg(long, value_name = "PAIRS", help = format!(
+        "Pairs of qubits that a gate may act on: all, line, ring, or a list: 0-1,1-2 [default: {DEFAULT_COUPLING}]"))]
+    pub(crate) coupling: Option<String>,
+    /// Letters one by one, such as "h 0; cx 0 1; cx 1 2", instead of every gate on all its qubits
+    ///
+    /// For couplings with a direction, and gates on some qubits only. Excludes --coupling. With
+    /// --gates, letters use only these gates; without it, any standard gates.
+    #[arg(long)]
+    pub(crate) letters: Option<String>,
 }
 
-const GATES_HELP: &str =
-    "Gate set: a preset, a list of gates such as \"h,t,rz(pi/8),cx\", or a gate file (FILE.toml)";
+/// Returns the help of `--gates`.
+fn gates_help() -> String {
+    format!(
+        "Gate set: a preset, a list of gates such as \"h,t,rz(pi/8),cx\", or a gate file (FILE.toml) [default: {}]",
+        Gates::default()
+    )
+}
 
 /// Returns the help of `--gates`, with the presets and the standard gates.
-fn gates_help() -> String {
+fn long_gates_help() -> String {
     let gates = |gates: &[&'static str]| {
         let mut names: Vec<_> =
             gates.iter().map(|gate| if gate.starts_with("rz(") { "rz(k*pi/4)" } else { gate }).collect();
@@ -36,9 +46,10 @@ fn gates_help() -> String {
     };
     let presets: Vec<_> = PRESETS.iter().map(|(name, set)| format!("{name} ({})", gates(set))).collect();
     format!(
-        "{GATES_HELP}\n\n\
+        "{}\n\n\
          Presets: {}, with k from -3 to 4 except 0.\n\n\
          Standard gates, with the matrices that Qiskit has: {}.",
+        gates_help(),
         presets.join(", "),
         STANDARD.join(" ")
     )
@@ -84,9 +95,10 @@ fn default_length() -> String {
 impl Recipe {
     pub(crate) fn options(self) -> RecipeOptions {
         RecipeOptions {
-            gates: self.alphabet.gates.into(),
+            gates: self.alphabet.gates.map(Into::into),
             qubits: self.alphabet.qubits,
             coupling: self.alphabet.coupling,
+            letters: self.alphabet.letters,
             words: self.words,
             random: self.random,
             seed: self.seed,

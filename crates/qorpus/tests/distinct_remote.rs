@@ -15,16 +15,28 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 fn recipe(gates: &str, qubits: usize, max_length: usize, up_to: Equivalence) -> Recipe {
     let max_length = Some(max_length);
-    DistinctOptions { gates: gates.into(), qubits, max_length, up_to, ..DistinctOptions::default() }
-        .recipe()
-        .unwrap()
+    DistinctOptions {
+        gates: Some(gates.into()),
+        qubits: Some(qubits),
+        max_length,
+        up_to,
+        ..DistinctOptions::default()
+    }
+    .recipe()
+    .unwrap()
 }
 
 fn priced(gates: &str, cost: &str, max_cost: u32) -> Recipe {
     let (cost, max_cost) = (Some(cost.into()), Some(max_cost));
-    DistinctOptions { gates: gates.into(), qubits: 1, cost, max_cost, ..DistinctOptions::default() }
-        .recipe()
-        .unwrap()
+    DistinctOptions {
+        gates: Some(gates.into()),
+        qubits: Some(1),
+        cost,
+        max_cost,
+        ..DistinctOptions::default()
+    }
+    .recipe()
+    .unwrap()
 }
 
 fn options(jobs: usize) -> EnumerateOptions {

@@ -112,7 +112,7 @@ impl Recipe {
     /// Returns the earliest version of the file format that has all that this recipe describes. A
     /// recipe of version 1 keeps its JSON, and so its hash.
     pub fn format_version(&self) -> u32 {
-        1
+        if self.alphabet.coupling().is_some() { 1 } else { 2 }
     }
 
     /// Returns the letters.
@@ -189,8 +189,9 @@ impl Recipe {
         let (qubits, (min, max)) = (self.alphabet.qubits(), self.space.lengths());
         let plural = if qubits == 1 { "" } else { "s" };
         let coupling = match self.alphabet.coupling() {
-            Coupling::All => String::new(),
-            other => format!(" ({other})"),
+            Some(Coupling::All) => String::new(),
+            Some(other) => format!(" ({other})"),
+            None => format!(" (letters {})", self.alphabet.first_letters()),
         };
         let circuits = match self.space.kind() {
             SpaceKind::Words => format!("every word of {min}..{max} letters"),

@@ -1,18 +1,24 @@
 //! Options of a recipe of words or random circuits.
 
 use crate::error::Result;
+use crate::options::alphabet::AlphabetOptions;
 use crate::options::gates::Gates;
-use qorpus_core::{Alphabet, Coupling, Dtype, Gate, Recipe, Space};
+use qorpus_core::{Dtype, Recipe, Space};
 
 /// A recipe in user input: names and texts, each with a default.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecipeOptions {
-    /// The gate set.
-    pub gates: Gates,
-    /// The number of qubits, 1 to 8.
-    pub qubits: usize,
-    /// `all`, `line`, `ring`, or pairs such as `0-1,1-2`.
-    pub coupling: String,
+    /// The gate set; `None` is [`Gates::default`]. With `letters`, the gates that they may use, and
+    /// `None` is every standard gate.
+    pub gates: Option<Gates>,
+    /// The number of qubits, 1 to 8; `None` is [`DEFAULT_QUBITS`](crate::DEFAULT_QUBITS), or as many
+    /// as `letters` need.
+    pub qubits: Option<usize>,
+    /// `all`, `line`, `ring`, or pairs such as `0-1,1-2`; `None` is
+    /// [`DEFAULT_COUPLING`](crate::DEFAULT_COUPLING). Excludes `letters`.
+    pub coupling: Option<String>,
+    /// The letters in order, such as `h 0; cx 0 1`, instead of all placements of the gates.
+    pub letters: Option<String>,
     /// Whether the circuits are all words instead of random ones.
     pub words: bool,
     /// The number of random circuits.
@@ -27,19 +33,13 @@ pub struct RecipeOptions {
     pub unitaries: bool,
 }
 
-/// Creates the alphabet of a new recipe, in which each gate is named once.
-pub(super) fn alphabet(gates: Vec<Gate>, qubits: usize, coupling: &str) -> Result<Alphabet> {
-    let alphabet = Alphabet::new(gates, qubits, Coupling::parse(coupling)?)?;
-    alphabet.check_spellings()?;
-    Ok(alphabet)
-}
-
 impl Default for RecipeOptions {
     fn default() -> RecipeOptions {
         RecipeOptions {
-            gates: Gates::default(),
-            qubits: 2,
-            coupling: "all".into(),
+            gates: None,
+            qubits: None,
+            coupling: None,
+            letters: None,
             words: false,
             random: 1_000_000,
             seed: 0,
@@ -57,8 +57,14 @@ impl RecipeOptions {
     /// [`Error::Recipe`](crate::Error::Recipe) or [`Error::GateFile`](crate::Error::GateFile), for
     /// the first invalid option.
     pub fn recipe(&self) -> Result<Recipe> {
-        let gates = self.gates.gates(self.qubits, |_, error| Err(error))?;
-        let alphabet = alphabet(gates, self.qubits, &self.coupling)?;
+        let RecipeOptions { gates, qubits, coupling, letters, .. } = self;
+        let alphabet = AlphabetOptions {
+            gates: gates.as_ref(),
+            qubits: *qubits,
+            coupling: coupling.as_deref(),
+            letters: letters.as_deref(),
+        };
+        let alphabet = alphabet.alphabet(|_, error| Err(error))?;
         let (min, max) = self.length;
         let space = if self.words {
             Space::words(&alphabet, min, max)?
