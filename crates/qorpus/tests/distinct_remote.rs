@@ -39,6 +39,11 @@ fn priced(gates: &str, cost: &str, max_cost: u32) -> Recipe {
     .unwrap()
 }
 
+fn listed(letters: &str, max_length: usize) -> Recipe {
+    let (letters, max_length) = (Some(letters.into()), Some(max_length));
+    DistinctOptions { letters, max_length, ..DistinctOptions::default() }.recipe().unwrap()
+}
+
 fn options(jobs: usize) -> EnumerateOptions {
     EnumerateOptions { memory: Some(16 << 20), jobs: Some(jobs), durability: Durability::Off }
 }
@@ -122,6 +127,8 @@ fn the_corpus_is_the_same() {
         // Floating point.
         recipe("sx,rz(0.3),cz", 2, 5, Equivalence::GlobalPhase),
         recipe("rx(0.3),ry(1),h", 1, 7, Equivalence::Exact),
+        // Letters one by one.
+        listed("h 0; s 0; cx 0 1; cx 1 2", 9),
     ] {
         let directory = tempfile::tempdir().unwrap();
         let [here, there, both] = ["here.db", "there.db", "both.db"].map(|name| directory.path().join(name));

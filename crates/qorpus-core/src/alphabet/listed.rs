@@ -154,3 +154,90 @@ fn under_coupling(qubits: usize, gates: &[Gate], letters: &[Letter]) -> Option<A
     let under = |coupling| Alphabet::new(gates.to_vec(), qubits, coupling).ok();
     couplings.into_iter().filter_map(under).find(|alphabet| alphabet.letters == letters)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed(letters: &str, qubits: usize) -> Result<Alphabet> {
+        let letters: Vec<_> = letters.split(';').collect();
+        // A gate that is not standard is opaque.
+        Alphabet::listed(&letters, qubits, |name| Gate::standard(name).or_else(|_| Gate::opaque(name)))
+    }
+
+    fn shown(alphabet: &Alphabet) -> (String, String, Option<String>) {
+        let letters: Vec<_> = alphabet.letters.iter().map(|letter| letter.text.as_str()).collect();
+        let gates: Vec<_> = alphabet.gates.iter().map(Gate::name).collect();
+        (gates.join(" "), letters.join("; "), alphabet.coupling().map(ToString::to_string))
+    }
+
+    #[test]
+    fn letters_keep_their_order() {
+        for (letters, qubits, gates, texts) in [
+            ("h 0; s 0; cx 0 1; cx 1 2", 3, "h s cx", "h 0; s 0; cx 0 1; cx 1 2"),
+            ("cx 1 0;H 1 ; cx  0 1", 2, "cx h", "cx 1 0; h 1; cx 0 1"),
+            ("h 1; h 0", 2, "h", "h 1; h 0"),
+            ("cz 1 0; ccx 2 1 0; cswap 0 2 1", 3, "cz ccx cswap", "cz 0 1; ccx 1 2 0; cswap 0 1 2"),
+            ("box; box 2 0; box 0 2; h 0", 3, "box h", "box; box 2 0; box 0 2; h 0"),
+        ] {
+            let expected = (gates.into(), texts.into(), None);
+            assert_eq!(shown(&listed(letters, qubits).unwrap()), expected, "{letters}");
+        }
+        let alphabet = listed("cz 1 0; rz(pi/4) 1; cx 1 0", 2).unwrap();
+        let circuit = alphabet.circuit("cz 0 1; cz 1 0; RZ(tau/8) 1").unwrap();
+        assert_eq!(circuit, [0, 0, 1]);
+        let said = alphabet.circuit("cx 0 1").unwrap_err().to_string();
+        assert!(said.contains("its letters are 'cz 0 1', 'rz(pi/4) 1', 'cx 1 0'"), "{said}");
+    }
+
+    /// All letters of a coupling, in their order, are the alphabet under this coupling.
+    #[test]
+    fn letters_of_a_coupling_are_its_alphabet() {
+        for (gates, qubits, coupling) in [
+            ("h,t,cx", 2, "all"),
+            ("h,t", 3, "all"),
+            ("h,cx", 3, "line"),
+            ("t,cz,cx", 4, "ring"),
+            ("cx,h,ccx", 5, "0-3,1-2,2-4"),
+            ("ccx", 4, "line"),
+            ("cx", 3, "0-1"),
+        ] {
+            let gates = gates.split(',').map(|name| Gate::standard(name).unwrap()).collect();
+            let under = Alphabet::new(gates, qubits, Coupling::parse(coupling).unwrap()).unwrap();
+            let texts: Vec<_> = under.letters.iter().map(|letter| letter.text.as_str()).collect();
+            assert_eq!(Alphabet::listed(&texts, qubits, Gate::standard).unwrap(), under);
+            // In another order they are not.
+            if let [rest @ .., a, b] = &texts[..] {
+                let turned = Alphabet::listed(&[rest, &[*b, *a]].concat(), qubits, Gate::standard).unwrap();
+                assert_eq!(turned.coupling(), None, "{texts:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn refusals() {
+        let refused = |letters, qubits| listed(letters, qubits).unwrap_err().to_string();
+        assert!(refused("h 0", 0).contains("out of range"));
+        assert!(refused("h 0;cx 0 1;H 0", 2).contains("'H 0': it is the same letter as 'h 0'"));
+        assert!(refused("ccx 0 1 2;ccx 1 0 2", 3).contains("the same letter as 'ccx 0 1 2'"));
+        assert!(refused("box 0 1 2 3", 4).contains("at most 3 qubits"));
+        assert!(refused("box 0 0", 4).contains("qubit 0 is named twice"));
+        let none: [&str; 0] = [];
+        assert!(matches!(Alphabet::listed(&none, 1, Gate::standard), Err(Error::EmptyAlphabet(_))));
+        let many = vec!["h 0"; MAX_LETTERS + 1];
+        assert_eq!(Alphabet::listed(&many, 1, Gate::standard), Err(Error::LargeAlphabet(MAX_LETTERS + 1)));
+    }
+
+    #[test]
+    fn qubits_that_letters_need() {
+        for (letters, qubits) in [
+            (&["h"][..], 1),
+            (&["h 0", "cx 0 3"], 4),
+            (&["rz(pi/4)1"], 2),
+            (&["h 7", "h 99"], 8),
+            (&["h x"], 1),
+        ] {
+            assert_eq!(Alphabet::qubits_of(letters), qubits, "{letters:?}");
+        }
+    }
+}
