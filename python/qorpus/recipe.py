@@ -202,8 +202,8 @@ class Recipe(RecordSequence):
         >>> words.unitaries([1, 2, 3]).shape
         (3, 4, 4)
         >>> one_way = qorpus.Recipe(letters=["h 0", "s 0", "cx 0 1", "cx 1 2"])
-        >>> one_way.qubits, one_way[0].circuit[:3]
-        (3, ('h 0', 's 0', 'cx 0 1'))
+        >>> one_way.qubits, one_way.gates
+        (3, ('h', 's', 'cx'))
     """
 
     def __new__(

@@ -12,13 +12,14 @@ use qorpus::{DEFAULT_COUPLING, DEFAULT_QUBITS, Dtype, Gates, RecipeOptions};
 #[derive(Args)]
 #[command(next_help_heading = "Recipe")]
 pub(crate) struct Alphabet {
-    #[arg(long, help = gates_help(), long_help = long_gates_help())]
+    // Without letters these have defaults, which clap cannot tell from what the user gave.
+    #[arg(long, help = format!("{GATES_HELP} [default: {}]", Gates::default()), long_help = gates_help())]
     pub(crate) gates: Option<String>,
     #[arg(long, value_name = "N", help = format!(
         "Number of qubits, 1 to 8 [default: {DEFAULT_QUBITS}, or as many as --letters needs]"))]
     pub(crate) qubits: Option<usize>,
-    #[arg(long, value_name = "PAIRS", help = format!(
-        "Pairs of qubits that a gate may act on: all, line, ring, or a list: 0-1,1-2 [default: {DEFAULT_COUPLING}]"))]
+    #[arg(long, value_name = "PAIRS", help = format!("{COUPLING_HELP} [default: {DEFAULT_COUPLING}]"),
+          long_help = format!("{COUPLING_HELP}\n\n[default: {DEFAULT_COUPLING}]"))]
     pub(crate) coupling: Option<String>,
     /// Letters one by one, such as "h 0; cx 0 1; cx 1 2", instead of every gate on all its qubits
     ///
@@ -28,16 +29,13 @@ pub(crate) struct Alphabet {
     pub(crate) letters: Option<String>,
 }
 
-/// Returns the help of `--gates`.
-fn gates_help() -> String {
-    format!(
-        "Gate set: a preset, a list of gates such as \"h,t,rz(pi/8),cx\", or a gate file (FILE.toml) [default: {}]",
-        Gates::default()
-    )
-}
+const GATES_HELP: &str =
+    "Gate set: a preset, a list of gates such as \"h,t,rz(pi/8),cx\", or a gate file (FILE.toml)";
+
+const COUPLING_HELP: &str = "Pairs of qubits that a gate may act on: all, line, ring, or a list: 0-1,1-2";
 
 /// Returns the help of `--gates`, with the presets and the standard gates.
-fn long_gates_help() -> String {
+fn gates_help() -> String {
     let gates = |gates: &[&'static str]| {
         let mut names: Vec<_> =
             gates.iter().map(|gate| if gate.starts_with("rz(") { "rz(k*pi/4)" } else { gate }).collect();
@@ -46,12 +44,13 @@ fn long_gates_help() -> String {
     };
     let presets: Vec<_> = PRESETS.iter().map(|(name, set)| format!("{name} ({})", gates(set))).collect();
     format!(
-        "{}\n\n\
+        "{GATES_HELP}\n\n\
          Presets: {}, with k from -3 to 4 except 0.\n\n\
-         Standard gates, with the matrices that Qiskit has: {}.",
-        gates_help(),
+         Standard gates, with the matrices that Qiskit has: {}.\n\n\
+         [default: {}]",
         presets.join(", "),
-        STANDARD.join(" ")
+        STANDARD.join(" "),
+        Gates::default()
     )
 }
 
