@@ -277,7 +277,12 @@ pub fn gates(data: &[u8]) {
     std::fs::write(&path, data).unwrap();
     for qubits in [1, 3] {
         let gates = path.to_str().unwrap().into();
-        let options = RecipeOptions { gates, qubits, random: 100, ..RecipeOptions::default() };
+        let options = RecipeOptions {
+            gates: Some(gates),
+            qubits: Some(qubits),
+            random: 100,
+            ..RecipeOptions::default()
+        };
         if let Ok(recipe) = options.recipe() {
             holds(&recipe);
         }
@@ -345,8 +350,8 @@ fn good() -> &'static Good {
         let directory = directory();
         let path = directory.path().join("good.db");
         let options = RecipeOptions {
-            qubits: 1,
-            gates: "h,s,t".into(),
+            qubits: Some(1),
+            gates: Some("h,s,t".into()),
             random: 1500,
             length: (0, 6),
             ..RecipeOptions::default()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from qorpus import _qorpus
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         gates: Gates
         qubits: int
         coupling: str
+        letters: Sequence[str] | str
         max_length: int | None
         cost: str | Mapping[str, int] | None
         max_cost: int | None
@@ -68,8 +69,8 @@ def generate(
         force: whether to start although the file system has fewer bytes free than the corpus needs.
         progress: True shows a progress bar on a terminal or in a notebook, and a line every 30
             seconds elsewhere. A function is called instead, with the number of records made and of all.
-        **options: the options of `Recipe`: gates, qubits, coupling, words, random, cliffords, seed,
-            weights, exactly, no_cancelling, length, dtype, unitaries and order.
+        **options: the options of `Recipe`: gates, qubits, coupling, letters, words, random, cliffords,
+            seed, weights, exactly, no_cancelling, length, dtype, unitaries and order.
 
     Returns:
         The corpus, opened for reading.
@@ -128,9 +129,10 @@ def seal(path: Path) -> dict[str, Any]:
 def distinct(
     path: Path,
     *,
-    gates: Gates = "clifford+t",
-    qubits: int = 2,
-    coupling: str = "all",
+    gates: Gates | None = None,
+    qubits: int | None = None,
+    coupling: str | None = None,
+    letters: Sequence[str] | str | None = None,
     max_length: int | None = None,
     cost: str | Mapping[str, int] | None = None,
     max_cost: int | None = None,
@@ -156,10 +158,11 @@ def distinct(
 
     Args:
         path: the file, which is created if it does not exist.
-        gates: a gate set, as for `Recipe`. Unitaries over Z[i, 1/sqrt(2)], such as those of
+        gates: a gate set, as for `Recipe`; by default "clifford+t". Unitaries over Z[i, 1/sqrt(2)], such as those of
             Clifford+T, are compared exactly, others in floating point.
-        qubits: the number of qubits, 1 to 8.
-        coupling: "all", "line", "ring", or pairs such as "0-1,1-2".
+        qubits: the number of qubits, 1 to 8; by default 2, or as many as `letters` need.
+        coupling: "all", "line", "ring", or pairs such as "0-1,1-2"; by default "all".
+        letters: the letters one by one, instead of `coupling`, as for `Recipe`.
         max_length: the largest number of letters of a circuit.
         cost: costs of gates, a mapping such as `{"t": 1}` or a string such as "t=1"; other gates
             cost nothing. Records then hold the cheapest circuits, and the shortest among these.
@@ -192,8 +195,8 @@ def distinct(
         2
     """
     recipe = _qorpus.distinct_recipe(
-        gates=gates, qubits=qubits, coupling=coupling, max_length=max_length, cost=cost, max_cost=max_cost,
-        up_to=up_to, dtype=dtype,
+        gates=gates, qubits=qubits, coupling=coupling, letters=letters, max_length=max_length, cost=cost,
+        max_cost=max_cost, up_to=up_to, dtype=dtype,
     )  # fmt: skip
     _qorpus.enumerate(path, recipe, memory=memory, jobs=jobs, durability=durability, progress=progress)
     return open(path)

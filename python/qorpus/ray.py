@@ -247,7 +247,7 @@ def distinct(
         durability: "full", "normal" or "off", as for `Writer`.
         progress: as for `qorpus.distinct`.
         **options: the options of `qorpus.distinct` that decide the recipe: gates, qubits, coupling,
-            max_length, cost, max_cost, up_to and dtype.
+            letters, max_length, cost, max_cost, up_to and dtype.
 
     Returns:
         The corpus, opened for reading.

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         gates: Gates
         qubits: int
         coupling: str
+        letters: Sequence[str] | str
         words: bool
         random: int | str
         cliffords: int | str
@@ -172,10 +173,15 @@ class Recipe(RecordSequence):
         gates: a preset ("clifford", "clifford+t", "ht", "nam", "ibm", "rigetti"); a gate file
             ("my.toml"); gates in one string, separated by commas; a list of names and of pairs
             (name, matrix); or a mapping from names to matrices, or to None for a standard gate. A
-            matrix has shape (2**k, 2**k), the first qubit most significant.
-        qubits: the number of qubits, 1 to 8.
+            matrix has shape (2**k, 2**k), the first qubit most significant. By default
+            "clifford+t". With `letters`, the gates that these may use, by default all standard
+            gates.
+        qubits: the number of qubits, 1 to 8; by default 2, or as many as `letters` need.
         coupling: the pairs of qubits on which gates may act: "all", "line", "ring", or pairs such
-            as "0-1,1-2".
+            as "0-1,1-2"; by default "all".
+        letters: the letters one by one, a list (["h 0", "cx 0 1"]) or one string ("h 0; cx 0 1"),
+            instead of `coupling`: for couplings with a direction, and gates on some qubits only.
+            Their order is that of `Recipe.letters`.
         words: whether the records are all words of the lengths instead of random circuits.
         random: the number of random circuits, an integer or a string such as "1M"; by default
             1,000,000. Leave it out with `words`.
@@ -217,14 +223,18 @@ class Recipe(RecordSequence):
         >>> cliffords = qorpus.Recipe(cliffords=1000, qubits=3)
         >>> cliffords[7].circuit[:4]
         ('s 0', 'h 0', 'h 1', 'cx 1 0')
+        >>> one_way = qorpus.Recipe(letters=["h 0", "s 0", "cx 0 1", "cx 1 2"])
+        >>> one_way.qubits, one_way.gates
+        (3, ('h', 's', 'cx'))
     """
 
     def __new__(
         cls,
-        gates: Gates = "clifford+t",
-        qubits: int = 2,
+        gates: Gates | None = None,
+        qubits: int | None = None,
         *,
-        coupling: str = "all",
+        coupling: str | None = None,
+        letters: Sequence[str] | str | None = None,
         words: bool = False,
         random: int | str | None = None,
         cliffords: int | str | None = None,
@@ -238,8 +248,9 @@ class Recipe(RecordSequence):
         order: str = "big",
     ) -> Recipe:
         text = _qorpus.recipe(
-            gates=gates, qubits=qubits, coupling=coupling, words=words, random=random, cliffords=cliffords, seed=seed,
-            weights=weights, exactly=exactly, no_cancelling=no_cancelling, length=length, dtype=dtype, unitaries=unitaries,
+            gates=gates, qubits=qubits, coupling=coupling, letters=letters, words=words, random=random, cliffords=cliffords,
+            seed=seed, weights=weights, exactly=exactly, no_cancelling=no_cancelling, length=length, dtype=dtype,
+            unitaries=unitaries,
         )  # fmt: skip
         return cls.from_json(text, order)
 

@@ -1,4 +1,4 @@
-"""File format version 1 by the book: an implementation of its own that shares nothing with the Rust
+"""File format versions 1 and 2 by the book: an implementation of its own that shares nothing with the Rust
 one.
 
 It draws random circuits, counts words, multiplies unitaries to the bit, takes chunks apart byte by
@@ -128,6 +128,25 @@ def alphabet(gates: list[str], qubits: int, coupling: str) -> list[str]:
             if joined >= width - 1 and all(places < twin for twin in twins):
                 letters.append(f"{gate} {' '.join(map(str, places))}")
     return letters
+
+
+def listed(recipe: dict) -> list[str]:
+    """The letters of a recipe of version 2 that lists them, each as it must be written."""
+    gates = []
+    for letter in recipe["letters"]:
+        gate, *places = letter.split(" ")
+        places = [int(place) for place in places]
+        name = gate.split("(")[0]
+        assert len(set(places)) == len(places) == WIDE.get(name, 1) and max(places) < recipe["qubits"]
+        assert all(places < [places[k] for k in order] for order in SYMMETRIC.get(name, []))
+        assert letter == " ".join([gate, *map(str, places)])
+        gates += [gate] if gate not in gates else []
+    assert gates == recipe["gates"] and len(set(recipe["letters"])) == len(recipe["letters"])
+    wide = [letter.split()[1:] for letter in recipe["letters"] if len(letter.split()) == 3]
+    couplings = ["all", "line", "ring", *([",".join("-".join(pair) for pair in wide)] if wide else [])]
+    for coupling in couplings:
+        assert recipe["letters"] != alphabet(gates, recipe["qubits"], coupling), "it has version 1"
+    return recipe["letters"]
 
 
 # Unitaries

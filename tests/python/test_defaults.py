@@ -12,6 +12,7 @@ from qorpus import _qorpus
 
 #: Options of a function with another default, or with one that depends on other options.
 OTHERS = {("Recipe", "random"), ("Recipe", "seed"), ("ray.generate", "jobs"), ("ray.make_shard", "jobs")}
+OTHERS |= {(name, option) for name in ["Recipe", "distinct", "Writer"] for option in ["gates", "qubits", "coupling"]}
 
 #: Functions and classes, and the name of their defaults in the engine.
 SHOWN = {
@@ -43,7 +44,14 @@ def test_every_option_is_in_a_signature():
 
 
 def test_documented_defaults():
-    """The defaults of random circuits hold without `words`, so the signature shows None."""
+    """The defaults of random circuits hold without `words`, those of an alphabet without `letters`,
+    so the signature shows None."""
+    for name in ["Recipe", "distinct", "Writer"]:
+        text, engine = " ".join(getattr(qorpus, name).__doc__.split()), _qorpus.defaults()[name]
+        assert f"by default {engine['qubits']}, or" in text and f'by default "{engine["coupling"]}".' in text
+        assert name == "Writer" or f'y default "{engine["gates"]}".' in text
+    alphabet = {option: engine[option] for option in ["qubits", "coupling"]}
+    assert qorpus.Recipe() == qorpus.Recipe(gates=_qorpus.defaults()["Recipe"]["gates"], **alphabet)
     engine = _qorpus.defaults()["Recipe"]
     text = " ".join(qorpus.Recipe.__doc__.split())
     assert f"by default {engine['random']:,}." in text and f"by default {engine['seed']}." in text

@@ -78,6 +78,8 @@ pub(crate) enum Command {
             "qorpus generate cliffords.db --cliffords 100k --qubits 3",
         "Gates of your own, on a line of three qubits":
             "qorpus generate mine.db --gates my-gates.toml --qubits 3 --coupling line",
+        "CX in one direction only, and H on qubit 0 alone":
+            "qorpus generate device.db --letters \"h 0; s 0; cx 0 1\"",
         "Share 3 of 64 of a directory of shards":
             "qorpus generate big/ --random 10G --no-unitaries --part 3/64",
         "Shards in an object store, built in /tmp":

@@ -64,9 +64,10 @@ struct DistinctJob {
 impl DistinctArguments {
     pub(crate) fn recipe(&self) -> DistinctOptions {
         DistinctOptions {
-            gates: self.alphabet.gates.clone().into(),
+            gates: self.alphabet.gates.clone().map(Into::into),
             qubits: self.alphabet.qubits,
             coupling: self.alphabet.coupling.clone(),
+            letters: self.alphabet.letters.clone(),
             max_length: self.bound.max_length,
             cost: self.bound.cost.clone(),
             max_cost: self.bound.max_cost,

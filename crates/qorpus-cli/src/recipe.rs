@@ -6,25 +6,33 @@ use crate::format::grouped;
 use crate::names::{self, DTYPE_MEANINGS, DTYPES};
 use clap::Args;
 use qorpus::core::{PRESETS, STANDARD};
-use qorpus::{Dtype, RecipeOptions};
+use qorpus::{DEFAULT_COUPLING, DEFAULT_QUBITS, Dtype, Gates, RecipeOptions};
 
 /// The options that decide the alphabet.
 #[derive(Args)]
 #[command(next_help_heading = "Recipe")]
 pub(crate) struct Alphabet {
-    #[arg(long, default_value_t = RecipeOptions::default().gates.to_string(),
-          help = GATES_HELP, long_help = gates_help())]
-    pub(crate) gates: String,
-    /// Number of qubits, 1 to 8
-    #[arg(long, value_name = "N", default_value_t = RecipeOptions::default().qubits)]
-    pub(crate) qubits: usize,
-    /// Pairs of qubits that a gate may act on: all, line, ring, or a list: 0-1,1-2
-    #[arg(long, value_name = "PAIRS", default_value_t = RecipeOptions::default().coupling)]
-    pub(crate) coupling: String,
+    // Without letters these have defaults, which clap cannot tell from what the user gave.
+    #[arg(long, help = format!("{GATES_HELP} [default: {}]", Gates::default()), long_help = gates_help())]
+    pub(crate) gates: Option<String>,
+    #[arg(long, value_name = "N", help = format!(
+        "Number of qubits, 1 to 8 [default: {DEFAULT_QUBITS}, or as many as --letters needs]"))]
+    pub(crate) qubits: Option<usize>,
+    #[arg(long, value_name = "PAIRS", help = format!("{COUPLING_HELP} [default: {DEFAULT_COUPLING}]"),
+          long_help = format!("{COUPLING_HELP}\n\n[default: {DEFAULT_COUPLING}]"))]
+    pub(crate) coupling: Option<String>,
+    /// Letters one by one, such as "h 0; cx 0 1; cx 1 2", instead of every gate on all its qubits
+    ///
+    /// For couplings with a direction, and gates on some qubits only. Excludes --coupling. With
+    /// --gates, letters use only these gates; without it, any standard gates.
+    #[arg(long)]
+    pub(crate) letters: Option<String>,
 }
 
 const GATES_HELP: &str =
     "Gate set: a preset, a list of gates such as \"h,t,rz(pi/8),cx\", or a gate file (FILE.toml)";
+
+const COUPLING_HELP: &str = "Pairs of qubits that a gate may act on: all, line, ring, or a list: 0-1,1-2";
 
 /// Returns the help of `--gates`, with the presets and the standard gates.
 fn gates_help() -> String {
@@ -38,9 +46,11 @@ fn gates_help() -> String {
     format!(
         "{GATES_HELP}\n\n\
          Presets: {}, with k from -3 to 4 except 0.\n\n\
-         Standard gates, with the matrices that Qiskit has: {}.",
+         Standard gates, with the matrices that Qiskit has: {}.\n\n\
+         [default: {}]",
         presets.join(", "),
-        STANDARD.join(" ")
+        STANDARD.join(" "),
+        Gates::default()
     )
 }
 
@@ -58,7 +68,7 @@ pub(crate) struct Recipe {
     /// instead of random circuits
     #[arg(long, value_name = "COUNT", value_parser = qorpus::parse_count,
           conflicts_with_all = [
-              "gates", "coupling", "words", "random", "length", "weights", "exactly", "no_cancelling",
+              "gates", "coupling", "letters", "words", "random", "length", "weights", "exactly", "no_cancelling",
           ])]
     cliffords: Option<u64>,
     /// Seed of the random circuits or Clifford operators
@@ -109,9 +119,10 @@ fn default_length() -> String {
 impl Recipe {
     pub(crate) fn options(self) -> RecipeOptions {
         RecipeOptions {
-            gates: self.alphabet.gates.into(),
+            gates: self.alphabet.gates.map(Into::into),
             qubits: self.alphabet.qubits,
             coupling: self.alphabet.coupling,
+            letters: self.alphabet.letters,
             words: self.words,
             random: self.random,
             cliffords: self.cliffords,

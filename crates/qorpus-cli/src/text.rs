@@ -489,7 +489,8 @@ mod tests {
 
     #[test]
     fn control_characters_in_labels_are_escaped() {
-        let recipe = RecipeOptions { random: 1, qubits: 1, ..RecipeOptions::default() }.recipe().unwrap();
+        let recipe =
+            RecipeOptions { random: 1, qubits: Some(1), ..RecipeOptions::default() }.recipe().unwrap();
         let text = "λ\u{1b}]0;mine\u{7}\u{9b}2J\r\nrecord 7";
         let labels = [("note".to_owned(), Label::Text(text.into()))].into();
         let unitary = vec![Complex64::ONE, Complex64::ZERO, Complex64::ZERO, Complex64::ONE];

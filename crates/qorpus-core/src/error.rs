@@ -55,7 +55,7 @@ pub enum Error {
     #[error("gate '{0}' is listed twice; list each gate once")]
     DuplicateGate(String),
     /// A gate listed twice with its angles written differently.
-    #[error("gates '{0}' and '{1}' are the same gate with its angle written in two ways; list it once")]
+    #[error("gates '{0}' and '{1}' are the same gate with its angle written in two ways; use one of them")]
     OneGateTwice(String, String),
     /// A number of qubits that is not supported.
     #[error("{0} qubits are out of range: a corpus has 1 to 8 qubits")]

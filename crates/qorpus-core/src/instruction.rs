@@ -1,5 +1,6 @@
 //! Instructions: gates placed on qubits, without an alphabet.
 
+use crate::alphabet::placements::placement;
 use crate::alphabet::{MAX_QUBITS, split_letter};
 use crate::error::{Error, Result};
 use crate::gate::Gate;
@@ -34,7 +35,7 @@ impl Instruction {
         if !(1..=MAX_QUBITS).contains(&qubits) {
             return Err(Error::Qubits(qubits));
         }
-        let (name, mut places) = split_letter(text);
+        let (name, places) = split_letter(text);
         let gate = match own.iter().find(|gate| gate.name() == name) {
             Some(gate) => gate.clone(),
             None => Gate::standard(&name).map_err(|error| {
@@ -47,29 +48,8 @@ impl Instruction {
                 Error::Opaque { gate: name, reason: "a matrix for its circuit to be converted" }
             })?,
         };
-        let refused = |reason| Err(Error::Unusable { item: format!("'{}'", text.trim()), reason });
-        if places.is_empty() && qubits == 1 {
-            places.push("0");
-        }
-        let mut placed = Vec::new();
-        for place in places {
-            match place.parse::<usize>() {
-                Ok(qubit) if placed.contains(&qubit) => {
-                    return refused(format!("qubit {qubit} is named twice"));
-                }
-                Ok(qubit) if qubit < qubits => placed.push(qubit),
-                _ => {
-                    let last = qubits - 1;
-                    return refused(format!("there is no qubit {place}; the qubits are 0 to {last}"));
-                }
-            }
-        }
-        if placed.len() != gate.qubits() {
-            let (needs, named) = (gate.qubits(), placed.len());
-            let plural = if needs == 1 { "" } else { "s" };
-            return refused(format!("gate '{}' acts on {needs} qubit{plural}, not on {named}", gate.name()));
-        }
-        Ok(Instruction { gate, qubits: placed })
+        let qubits = placement(text, &gate, &places, qubits)?;
+        Ok(Instruction { gate, qubits })
     }
 }
 

@@ -10,8 +10,8 @@ use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use qorpus::{
-    DistinctOptions, Dtype, Durability, EnumerateOptions, Equivalence, GateOption, Gates, GenerateOptions,
-    Order, PairCheck, Part, RecipeOptions, Remote, WriterOptions,
+    DEFAULT_COUPLING, DEFAULT_QUBITS, DistinctOptions, Dtype, Durability, EnumerateOptions, Equivalence,
+    GateOption, Gates, GenerateOptions, Order, PairCheck, Part, RecipeOptions, Remote, WriterOptions,
 };
 use qorpus_cli::names::{DTYPES, DURABILITIES, Names, ORDERS, UP_TO, name_of, named};
 
@@ -34,9 +34,10 @@ pub(crate) fn recipe(py: Python<'_>, options: Option<&Bound<'_, PyDict>>) -> PyR
     }
     let defaults = RecipeOptions::default();
     let options = RecipeOptions {
-        gates: given.take("gates", gates)?.unwrap_or(defaults.gates),
-        qubits: given.take("qubits", number)?.unwrap_or(defaults.qubits),
-        coupling: given.take("coupling", coupling)?.unwrap_or(defaults.coupling),
+        gates: given.take("gates", gates)?,
+        qubits: given.take("qubits", number)?,
+        coupling: given.take("coupling", coupling)?,
+        letters: given.take("letters", letters)?,
         words: words.unwrap_or(defaults.words),
         random: given.take("random", count)?.unwrap_or(defaults.random),
         cliffords: given.take("cliffords", count)?,
@@ -59,9 +60,10 @@ pub(crate) fn distinct_recipe(py: Python<'_>, options: Option<&Bound<'_, PyDict>
     let given = Options::new(py, options);
     let defaults = DistinctOptions::default();
     let options = DistinctOptions {
-        gates: given.take("gates", gates)?.unwrap_or(defaults.gates),
-        qubits: given.take("qubits", number)?.unwrap_or(defaults.qubits),
-        coupling: given.take("coupling", coupling)?.unwrap_or(defaults.coupling),
+        gates: given.take("gates", gates)?,
+        qubits: given.take("qubits", number)?,
+        coupling: given.take("coupling", coupling)?,
+        letters: given.take("letters", letters)?,
         max_length: given.take("max_length", number)?,
         cost: given.take("cost", cost)?,
         max_cost: given.take("max_cost", number)?,
@@ -94,9 +96,10 @@ pub(crate) fn defaults(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     add(
         "Recipe",
         &[
-            ("gates", recipe.gates.to_string().into_bound_py_any(py)?),
-            ("qubits", recipe.qubits.into_bound_py_any(py)?),
-            ("coupling", recipe.coupling.into_bound_py_any(py)?),
+            ("gates", Gates::default().to_string().into_bound_py_any(py)?),
+            ("qubits", DEFAULT_QUBITS.into_bound_py_any(py)?),
+            ("coupling", DEFAULT_COUPLING.into_bound_py_any(py)?),
+            ("letters", recipe.letters.into_bound_py_any(py)?),
             ("words", recipe.words.into_bound_py_any(py)?),
             ("random", recipe.random.into_bound_py_any(py)?),
             ("cliffords", recipe.cliffords.into_bound_py_any(py)?),
@@ -123,9 +126,10 @@ pub(crate) fn defaults(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     add(
         "distinct",
         &[
-            ("gates", distinct.gates.to_string().into_bound_py_any(py)?),
-            ("qubits", distinct.qubits.into_bound_py_any(py)?),
-            ("coupling", distinct.coupling.into_bound_py_any(py)?),
+            ("gates", Gates::default().to_string().into_bound_py_any(py)?),
+            ("qubits", DEFAULT_QUBITS.into_bound_py_any(py)?),
+            ("coupling", DEFAULT_COUPLING.into_bound_py_any(py)?),
+            ("letters", distinct.letters.into_bound_py_any(py)?),
             ("max_length", distinct.max_length.into_bound_py_any(py)?),
             ("cost", distinct.cost.into_bound_py_any(py)?),
             ("max_cost", distinct.max_cost.into_bound_py_any(py)?),
@@ -141,8 +145,9 @@ pub(crate) fn defaults(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
         "Writer",
         &[
             ("gates", writer.gates.map(|gates| gates.to_string()).into_bound_py_any(py)?),
-            ("qubits", writer.qubits.into_bound_py_any(py)?),
-            ("coupling", writer.coupling.into_bound_py_any(py)?),
+            ("qubits", DEFAULT_QUBITS.into_bound_py_any(py)?),
+            ("coupling", DEFAULT_COUPLING.into_bound_py_any(py)?),
+            ("letters", writer.letters.into_bound_py_any(py)?),
             ("dtype", name_of(DTYPES, writer.dtype).into_bound_py_any(py)?),
             ("unitaries", writer.unitaries.into_bound_py_any(py)?),
             ("tolerance", writer.tolerance.into_bound_py_any(py)?),
@@ -180,8 +185,9 @@ pub(crate) fn writer_options(given: &Options<'_>) -> PyResult<WriterOptions> {
     let defaults = WriterOptions::default();
     Ok(WriterOptions {
         gates: given.take("gates", gates)?,
-        qubits: given.take("qubits", number)?.unwrap_or(defaults.qubits),
-        coupling: given.take("coupling", coupling)?.unwrap_or(defaults.coupling),
+        qubits: given.take("qubits", number)?,
+        coupling: given.take("coupling", coupling)?,
+        letters: given.take("letters", letters)?,
         dtype: given.take("dtype", dtype)?.unwrap_or(defaults.dtype),
         unitaries: given.take("unitaries", flag)?.unwrap_or(defaults.unitaries),
         tolerance: given.take("tolerance", tolerance)?.unwrap_or(defaults.tolerance),
@@ -273,6 +279,27 @@ fn dtype(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Dtype> {
 fn coupling(value: &Bound<'_, PyAny>, name: &str) -> PyResult<String> {
     let name = format!("{name} (\"all\", \"line\", \"ring\", or pairs such as \"0-1,1-2\")");
     text(value, &name).map(Into::into)
+}
+
+/// The largest number of letters that are read, because the iterator may be infinite. An alphabet
+/// has fewer.
+const MAX_LETTERS: usize = 1 << 16;
+
+/// Converts the letters of an alphabet: one string "h 0; cx 0 1", or a sequence of letters.
+fn letters(value: &Bound<'_, PyAny>, name: &str) -> PyResult<String> {
+    if let Ok(text) = value.cast::<PyString>() {
+        return Ok(encoded(text, name)?.into());
+    }
+    ordered(value, name)?;
+    let refused = |error| {
+        let class = class(value);
+        unconverted(value.py(), error, || {
+            format!("{name} must be a string such as \"h 0; cx 0 1\" or a sequence of letters, not {class}")
+        })
+    };
+    let letters = each(value).map_err(refused)?.take(MAX_LETTERS);
+    let letters = letters.map(|item| text(&item?, "a letter").map(Into::into));
+    Ok(letters.collect::<PyResult<Vec<String>>>()?.join("; "))
 }
 
 /// Converts the name of one of a few values.

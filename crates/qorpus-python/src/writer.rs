@@ -28,17 +28,19 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// not when the process is killed.
 ///
 /// Args:
-///     path: the file, created if it does not exist. The gates, qubits, coupling, dtype and
-///         unitaries of an existing file must be equal to these.
+///     path: the file, created if it does not exist. The letters, dtype and unitaries of an
+///         existing file must be equal to these.
 ///     gates: a preset or a gate file ("clifford+t", "mine.toml"); names (["h", "t", "cx"]); or
 ///         names with matrices of shape (2**k, 2**k), the first qubit most significant ({"h": None,
 ///         "root_y": array} or [("root_y", array)]). A name without a matrix that is not a standard
 ///         gate is an opaque gate: a record with it must bring its unitary. None continues an
-///         existing corpus with its gates, qubits, coupling, dtype and unitaries, which must then
-///         be left out.
-///     qubits: the number of qubits, 1 to 8.
+///         existing corpus, unless `letters` are given, with its gates, qubits, coupling, dtype and
+///         unitaries, which must then be left out.
+///     qubits: the number of qubits, 1 to 8; by default 2, or as many as `letters` need.
 ///     coupling: the pairs of qubits on which gates may act: "all", "line", "ring", or pairs such
-///         as "0-1,1-2".
+///         as "0-1,1-2"; by default "all".
+///     letters: the letters one by one, a list or one string ("h 0; cx 0 1"), instead of `coupling`,
+///         as for `Recipe`. An unknown gate in it is an opaque gate.
 ///     dtype: the dtype of stored unitaries, "complex128" or "complex64".
 ///     unitaries: whether unitaries are stored. If not, they are computed on reading, and records
 ///         may not bring any.
@@ -79,7 +81,7 @@ impl Writer {
     #[new]
     #[pyo3(
         signature = (path, gates=None, qubits=None, **options),
-        text_signature = "(path, gates=None, qubits=2, *, coupling='all', dtype='complex128', \
+        text_signature = "(path, gates=None, qubits=None, *, coupling=None, letters=None, dtype='complex128', \
                           unitaries=True, tolerance=1e-06, order='big', check='phase', durability='full')"
     )]
     fn new(
@@ -90,7 +92,7 @@ impl Writer {
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Writer> {
         let given = Options::new(py, options).with("gates", gates)?.with("qubits", qubits)?;
-        if gates.is_none() {
+        if gates.is_none() && !given.has("letters")? {
             for name in ["qubits", "coupling", "dtype", "unitaries"] {
                 if given.has(name)? {
                     let text = "without gates the writer uses the gates of the corpus, and its";

@@ -37,7 +37,8 @@ fn generate(path: &Path, recipe: &Recipe) -> Corpus {
 /// The same records as those of `recipe`, brought by someone.
 fn append(path: &Path, recipe: &Recipe) -> Corpus {
     let gates = Some("h,s,t".into());
-    let writer = Writer::open(path, &WriterOptions { gates, qubits: 1, ..WriterOptions::default() }).unwrap();
+    let writer =
+        Writer::open(path, &WriterOptions { gates, qubits: Some(1), ..WriterOptions::default() }).unwrap();
     let mut circuits = Circuits::default();
     for start in (0..recipe.space().len()).step_by(10_000) {
         circuits.clear();

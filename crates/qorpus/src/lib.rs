@@ -56,6 +56,7 @@ pub use ops::generate::generate;
 pub use ops::merge::merge;
 pub use ops::plan::{Machine, Plan, Way, plan};
 pub use ops::verify::{repair, verify};
+pub use options::alphabet::{DEFAULT_COUPLING, DEFAULT_QUBITS};
 pub use options::distinct::{DistinctOptions, EnumerateOptions, FindOptions};
 pub use options::gates::{GateOption, Gates};
 pub use options::job::{Durability, GenerateOptions, Part, PlanOptions};

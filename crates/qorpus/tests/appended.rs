@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 fn options(gates: &str, qubits: usize) -> WriterOptions {
-    WriterOptions { gates: Some(gates.into()), qubits, ..WriterOptions::default() }
+    WriterOptions { gates: Some(gates.into()), qubits: Some(qubits), ..WriterOptions::default() }
 }
 
 fn is_clean(path: &Path) -> bool {
@@ -26,7 +26,7 @@ fn one(re: f64, im: f64) -> Complex64 {
 fn records_that_are_only_counted_are_missed_at_once() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("c.db");
-    let options = WriterOptions { gates: Some("h".into()), qubits: 1, ..WriterOptions::default() };
+    let options = WriterOptions { gates: Some("h".into()), qubits: Some(1), ..WriterOptions::default() };
     let writer = Writer::open(&path, &options).unwrap();
     writer.append(&[0], None, &[]).unwrap();
     writer.close().unwrap();
@@ -164,7 +164,7 @@ fn many_writers_share_a_file_and_ids_have_no_gaps() {
         GateOption::Matrix("flip".into(), vec![one(0.0, 0.0), one(0.0, 1.0), one(0.0, 1.0), one(0.0, 0.0)]),
     ]);
     let options =
-        WriterOptions { gates: Some(gates), qubits: 2, unitaries: false, ..WriterOptions::default() };
+        WriterOptions { gates: Some(gates), qubits: Some(2), unitaries: false, ..WriterOptions::default() };
     std::thread::scope(|scope| {
         for writer in 0..8i64 {
             let (path, options) = (&path, &options);

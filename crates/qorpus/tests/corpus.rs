@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 fn recipe(records: u64) -> Recipe {
     let options =
-        RecipeOptions { random: records, gates: "h,t,cx".into(), seed: 11, ..RecipeOptions::default() };
+        RecipeOptions { random: records, gates: Some("h,t,cx".into()), seed: 11, ..RecipeOptions::default() };
     options.recipe().unwrap()
 }
 
@@ -173,7 +173,7 @@ fn many_records_are_read_in_shares_as_few_are() {
         path
     });
     let options =
-        RecipeOptions { random: 70_000, gates: "h,t,cx".into(), seed: 11, ..RecipeOptions::default() };
+        RecipeOptions { random: 70_000, gates: Some("h,t,cx".into()), seed: 11, ..RecipeOptions::default() };
     let derived = RecipeOptions { unitaries: false, ..options }.recipe().unwrap();
     let circuits_alone = file(&directory, "derived.db");
     generate(&circuits_alone, &derived);
@@ -213,7 +213,7 @@ fn derived_and_stored_records_are_the_same() {
         let record = |unitaries: bool| {
             let path = file(&directory, &format!("{}-{unitaries}.db", dtype.name()));
             let options =
-                RecipeOptions { random: 300, qubits: 3, dtype, unitaries, ..RecipeOptions::default() };
+                RecipeOptions { random: 300, qubits: Some(3), dtype, unitaries, ..RecipeOptions::default() };
             generate(&path, &options.recipe().unwrap());
             let corpus = CorpusFile::open(&path).unwrap();
             let bits = |id| {
@@ -232,9 +232,9 @@ fn little_endian_order_reverses_the_qubits() {
     let directory = TempDir::new().unwrap();
     let path = file(&directory, "c.db");
     let options = RecipeOptions {
-        gates: "cx".into(),
-        qubits: 3,
-        coupling: "0-1".into(),
+        gates: Some("cx".into()),
+        qubits: Some(3),
+        coupling: Some("0-1".into()),
         words: true,
         length: (1, 1),
         ..RecipeOptions::default()

@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 fn recipe(gates: &str, qubits: usize, max_length: usize, up_to: Equivalence) -> Recipe {
     let options = DistinctOptions {
-        gates: gates.into(),
-        qubits,
+        gates: Some(gates.into()),
+        qubits: Some(qubits),
         max_length: Some(max_length),
         up_to,
         ..DistinctOptions::default()
@@ -25,8 +25,8 @@ fn recipe(gates: &str, qubits: usize, max_length: usize, up_to: Equivalence) -> 
 
 fn priced(gates: &str, qubits: usize, cost: &str, max_cost: u32) -> Recipe {
     let options = DistinctOptions {
-        gates: gates.into(),
-        qubits,
+        gates: Some(gates.into()),
+        qubits: Some(qubits),
         cost: Some(cost.into()),
         max_cost: Some(max_cost),
         ..DistinctOptions::default()
@@ -568,7 +568,7 @@ fn what_cannot_be_enumerated_is_refused_before_anything_is_written() {
         options(Some("t=0"), Some(1), None),
         options(Some("t=1"), Some(100_000), None),
         options(None, None, Some(100_000)),
-        DistinctOptions { qubits: 6, ..options(None, None, Some(3)) },
+        DistinctOptions { qubits: Some(6), ..options(None, None, Some(3)) },
     ] {
         assert!(wrong.recipe().is_err(), "{wrong:?}");
     }

@@ -15,8 +15,8 @@ const FLOATING: [&str; 6] = ["rz(0.3)", "rx(0.7)", "ry(-1.1)", "h", "cp(0.4)", "
 
 fn corpus(path: &Path, gates: &str, qubits: usize, max_length: usize, up_to: Equivalence) -> CorpusFile {
     let options = DistinctOptions {
-        gates: gates.into(),
-        qubits,
+        gates: Some(gates.into()),
+        qubits: Some(qubits),
         max_length: Some(max_length),
         up_to,
         ..DistinctOptions::default()

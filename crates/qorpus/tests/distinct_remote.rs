@@ -15,16 +15,33 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 fn recipe(gates: &str, qubits: usize, max_length: usize, up_to: Equivalence) -> Recipe {
     let max_length = Some(max_length);
-    DistinctOptions { gates: gates.into(), qubits, max_length, up_to, ..DistinctOptions::default() }
-        .recipe()
-        .unwrap()
+    DistinctOptions {
+        gates: Some(gates.into()),
+        qubits: Some(qubits),
+        max_length,
+        up_to,
+        ..DistinctOptions::default()
+    }
+    .recipe()
+    .unwrap()
 }
 
 fn priced(gates: &str, cost: &str, max_cost: u32) -> Recipe {
     let (cost, max_cost) = (Some(cost.into()), Some(max_cost));
-    DistinctOptions { gates: gates.into(), qubits: 1, cost, max_cost, ..DistinctOptions::default() }
-        .recipe()
-        .unwrap()
+    DistinctOptions {
+        gates: Some(gates.into()),
+        qubits: Some(1),
+        cost,
+        max_cost,
+        ..DistinctOptions::default()
+    }
+    .recipe()
+    .unwrap()
+}
+
+fn listed(letters: &str, max_length: usize) -> Recipe {
+    let (letters, max_length) = (Some(letters.into()), Some(max_length));
+    DistinctOptions { letters, max_length, ..DistinctOptions::default() }.recipe().unwrap()
 }
 
 fn options(jobs: usize) -> EnumerateOptions {
@@ -110,6 +127,8 @@ fn the_corpus_is_the_same() {
         // Floating point.
         recipe("sx,rz(0.3),cz", 2, 5, Equivalence::GlobalPhase),
         recipe("rx(0.3),ry(1),h", 1, 7, Equivalence::Exact),
+        // Letters one by one.
+        listed("h 0; s 0; cx 0 1; cx 1 2", 9),
     ] {
         let directory = tempfile::tempdir().unwrap();
         let [here, there, both] = ["here.db", "there.db", "both.db"].map(|name| directory.path().join(name));

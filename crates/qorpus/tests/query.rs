@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn recipe(options: RecipeOptions) -> Recipe {
-    RecipeOptions { gates: "h,t,cx".into(), random: 5_000, ..options }.recipe().unwrap()
+    RecipeOptions { gates: Some("h,t,cx".into()), random: 5_000, ..options }.recipe().unwrap()
 }
 
 fn computed() -> Arc<Corpus> {
@@ -131,7 +131,7 @@ fn distances_and_fidelities() {
 fn labels_have_columns() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("mine.db");
-    let options = WriterOptions { gates: Some("h,s".into()), qubits: 1, ..WriterOptions::default() };
+    let options = WriterOptions { gates: Some("h,s".into()), qubits: Some(1), ..WriterOptions::default() };
     let writer = Writer::open(&path, &options).unwrap();
     for n in 0..100 {
         let by = ("by", Label::Text(format!("process {}", n % 3)));

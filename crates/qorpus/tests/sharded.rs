@@ -351,9 +351,9 @@ fn what_is_begun_says_which_parts_there_are() {
 #[test]
 fn appended_and_enumerated_corpora_are_files() {
     let (_directory, path) = new_directory();
-    let writer = qorpus::WriterOptions { gates: Some("h".into()), qubits: 1, ..Default::default() };
+    let writer = qorpus::WriterOptions { gates: Some("h".into()), qubits: Some(1), ..Default::default() };
     let appended = writer.recipe().unwrap().unwrap();
-    let distinct = qorpus::DistinctOptions { qubits: 1, max_length: Some(3), ..Default::default() };
+    let distinct = qorpus::DistinctOptions { qubits: Some(1), max_length: Some(3), ..Default::default() };
     for recipe in [appended, distinct.recipe().unwrap()] {
         let refused = try_generate(&path, &recipe, options()).unwrap_err();
         assert!(refused.is_usage() && !path.exists(), "{refused}");

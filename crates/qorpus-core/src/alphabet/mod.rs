@@ -1,6 +1,7 @@
 //! Alphabets: the letters a circuit is written in.
 
 pub(crate) mod coupling;
+mod listed;
 pub(crate) mod placements;
 
 use crate::alphabet::coupling::Coupling;
@@ -15,6 +16,9 @@ use std::collections::{HashMap, HashSet};
 /// The largest number of qubits of a circuit.
 pub const MAX_QUBITS: usize = 8;
 
+/// The most letters of an alphabet, which are numbered with 16 bits.
+pub(crate) const MAX_LETTERS: usize = u16::MAX as usize;
+
 /// A gate placed on qubits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Letter {
@@ -24,6 +28,13 @@ pub struct Letter {
     pub qubits: Vec<usize>,
     /// The text, such as `cx 0 1`.
     pub text: String,
+}
+
+impl Letter {
+    fn new(number: usize, gate: &Gate, qubits: Vec<usize>) -> Letter {
+        let text = qubits.iter().fold(gate.name().to_owned(), |text, qubit| format!("{text} {qubit}"));
+        Letter { gate: number, qubits, text }
+    }
 }
 
 /// Splits a letter's text into its gate, without blanks, and its qubits.
@@ -37,14 +48,16 @@ pub(crate) fn split_letter(text: &str) -> (String, Vec<&str>) {
     (gate.split_whitespace().collect(), places.split_whitespace().collect())
 }
 
-/// The letters of a gate set on n qubits under a coupling.
+/// The letters of a gate set on n qubits, placed under a coupling or [listed](Alphabet::listed) one
+/// by one.
 ///
-/// Letters are ordered by gate, as listed, then by their qubits, lexicographically. Placements that
-/// mean the same unitary are one letter, the lexicographically smallest: `cz 0 1` but not `cz 1 0`.
+/// Under a coupling, letters are ordered by gate, as listed, then by their qubits,
+/// lexicographically. Placements that mean the same unitary are one letter, the lexicographically
+/// smallest: `cz 0 1` but not `cz 1 0`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Alphabet {
     qubits: usize,
-    coupling: Coupling,
+    coupling: Option<Coupling>,
     gates: Vec<Gate>,
     letters: Vec<Letter>,
     by_text: HashMap<String, u16>,
@@ -75,10 +88,9 @@ impl Alphabet {
                 return Err(Error::TooWide { gate: gate.name().into(), needs, qubits });
             }
             for placement in placements(gate, qubits, &pairs) {
-                let text = placement.iter().fold(gate.name().to_owned(), |text, q| format!("{text} {q}"));
-                letters.push(Letter { gate: index, qubits: placement, text });
+                letters.push(Letter::new(index, gate, placement));
             }
-            if letters.len() > usize::from(u16::MAX) {
+            if letters.len() > MAX_LETTERS {
                 return Err(Error::LargeAlphabet(letters.len()));
             }
         }
@@ -86,13 +98,23 @@ impl Alphabet {
             let reason = format!("the coupling '{coupling}' connects no qubits that its gates could act on");
             return Err(Error::EmptyAlphabet(reason));
         }
+        let coupling = Some(coupling.canonical(qubits)?);
+        Ok(Alphabet::of_letters(qubits, coupling, gates, letters))
+    }
+
+    fn of_letters(
+        qubits: usize,
+        coupling: Option<Coupling>,
+        gates: Vec<Gate>,
+        letters: Vec<Letter>,
+    ) -> Alphabet {
         let mut by_text: HashMap<_, _> =
             letters.iter().zip(0..).map(|(letter, index)| (letter.text.clone(), index)).collect();
         if qubits == 1 {
             // On one qubit, the qubit may be left out.
             by_text.extend(letters.iter().zip(0..).map(|(letter, k)| (gates[letter.gate].name().into(), k)));
         }
-        Ok(Alphabet { qubits, coupling: coupling.canonical(qubits)?, gates, letters, by_text })
+        Alphabet { qubits, coupling, gates, letters, by_text }
     }
 
     /// Returns the number of qubits, n.
@@ -105,9 +127,10 @@ impl Alphabet {
         1 << self.qubits
     }
 
-    /// Returns the coupling, in its simplest spelling: on two qubits, `line` is `all`.
-    pub fn coupling(&self) -> &Coupling {
-        &self.coupling
+    /// Returns the coupling, in its simplest spelling: on two qubits, `line` is `all`. `None` if the
+    /// letters are listed one by one, and no coupling means them.
+    pub fn coupling(&self) -> Option<&Coupling> {
+        self.coupling.as_ref()
     }
 
     /// Returns the gates, in the order they were listed.
@@ -203,14 +226,11 @@ impl Alphabet {
             self.placed(gate, &places).or_else(|| self.same_unitary(gate, &places))
         });
         found.ok_or_else(|| {
-            let first: Vec<_> = self.letters.iter().take(12).map(|letter| letter.text.as_str()).collect();
-            let more = if self.letters.len() > 12 { ", ..." } else { "" };
-            let alphabet = format!("'{}'{more}", first.join("', '"));
             let advice = synonym(&gate).map_or(String::new(), |advice| {
                 // A question ends with its mark.
                 if advice.ends_with('?') { format!("{advice} ") } else { format!("{advice}; ") }
             });
-            Error::UnknownLetter { letter: text.trim().into(), advice, alphabet }
+            Error::UnknownLetter { letter: text.trim().into(), advice, alphabet: self.first_letters() }
         })
     }
 
@@ -271,7 +291,7 @@ mod tests {
 
     #[test]
     fn coupling_has_one_spelling() {
-        let spelt = |text, qubits| alphabet("cx", qubits, text).unwrap().coupling.to_string();
+        let spelt = |text, qubits| alphabet("cx", qubits, text).unwrap().coupling.unwrap().to_string();
         assert_eq!(spelt("line", 2), "all");
         assert_eq!(spelt("ring", 3), "all");
         assert_eq!(spelt("1-2,1-0", 3), "line");

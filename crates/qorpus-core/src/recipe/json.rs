@@ -1,7 +1,7 @@
 //! The JSON of a recipe, which is stored and which the recipe's hash covers.
 
-use crate::alphabet::Alphabet;
 use crate::alphabet::coupling::Coupling;
+use crate::alphabet::{Alphabet, MAX_LETTERS};
 use crate::bounded_vec::BoundedVec;
 use crate::circuit::MAX_LENGTH;
 use crate::error::{Error, Result};
@@ -33,7 +33,8 @@ impl Recipe {
             format_version: self.format_version(),
             qubits: self.alphabet.qubits(),
             gates: BoundedVec(self.alphabet.gates().iter().map(gate).collect()),
-            coupling: self.alphabet.coupling().to_string(),
+            coupling: self.alphabet.coupling().map(ToString::to_string),
+            letters: self.alphabet.coupling().is_none().then(|| self.letters()),
             length: self.space.lengths(),
             space: match self.space.kind() {
                 SpaceKind::Words => SpaceText::Words,
@@ -50,6 +51,10 @@ impl Recipe {
         };
         // Numbers, strings and lists always have a JSON text.
         serde_json::to_string(&text).unwrap_or_default()
+    }
+
+    fn letters(&self) -> BoundedVec<String, MAX_LETTERS> {
+        BoundedVec(self.alphabet.letters().iter().map(|letter| letter.text.clone()).collect())
     }
 
     /// Reads the JSON that [`to_json`](Recipe::to_json) wrote.
@@ -75,8 +80,12 @@ impl Recipe {
                 Gate::custom(&name, qubits, entries.collect())
             }
         });
-        let coupling = Coupling::parse(&text.coupling)?;
-        let alphabet = Alphabet::new(gates.collect::<Result<_>>()?, text.qubits, coupling)?;
+        let gates = gates.collect::<Result<_>>()?;
+        let alphabet = match (text.coupling, text.letters) {
+            (Some(coupling), None) => Alphabet::new(gates, text.qubits, Coupling::parse(&coupling)?)?,
+            (None, Some(letters)) => Alphabet::stored(gates, text.qubits, &letters.0)?,
+            _ => return refused("it needs either a coupling or letters".into()),
+        };
         let (min, max) = text.length;
         let space = match text.space {
             SpaceText::Words => Space::words(&alphabet, min, max)?,
@@ -113,7 +122,10 @@ struct RecipeText {
     format_version: u32,
     qubits: usize,
     gates: BoundedVec<GateText, MAX_GATES>,
-    coupling: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    coupling: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    letters: Option<BoundedVec<String, MAX_LETTERS>>,
     length: (usize, usize),
     space: SpaceText,
     dtype: Dtype,

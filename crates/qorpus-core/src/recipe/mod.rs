@@ -113,6 +113,7 @@ impl Recipe {
     /// recipe of version 1 keeps its JSON, and so its hash.
     pub fn format_version(&self) -> u32 {
         match self.space.kind() {
+            _ if self.alphabet.coupling().is_none() => 2,
             SpaceKind::Random { constraints, .. } if !constraints.is_empty() => 2,
             SpaceKind::Cliffords { .. } => 2,
             _ => 1,
@@ -193,8 +194,9 @@ impl Recipe {
         let (qubits, (min, max)) = (self.alphabet.qubits(), self.space.lengths());
         let plural = if qubits == 1 { "" } else { "s" };
         let coupling = match self.alphabet.coupling() {
-            Coupling::All => String::new(),
-            other => format!(" ({other})"),
+            Some(Coupling::All) => String::new(),
+            Some(other) => format!(" ({other})"),
+            None => format!(" (letters {})", self.alphabet.first_letters()),
         };
         let circuits = match self.space.kind() {
             SpaceKind::Words => format!("every word of {min}..{max} letters"),
@@ -307,6 +309,60 @@ mod tests {
             (r#""qubits":1,"gates""#, r#""qubits":8,"gates""#),
             ("random", "other"),
             ("{", ""),
+        ] {
+            assert_ne!(json.replacen(from, to, 1), json);
+            assert!(Recipe::from_json(&json.replacen(from, to, 1)).is_err(), "{from} -> {to}");
+        }
+    }
+
+    fn listed(letters: &[&str]) -> Recipe {
+        let gate = |name: &str| if name == "tenth" { Ok(custom()) } else { Gate::standard(name) };
+        let alphabet = Alphabet::listed(letters, 3, gate).unwrap();
+        let space = Space::random(&alphabet, 1000, 7, 5, 15).unwrap();
+        Recipe::new(alphabet, space, Dtype::Complex128, false)
+    }
+
+    /// The identity of corpora of version 2 with letters one by one.
+    #[test]
+    fn json_of_letters_is_frozen() {
+        let recipe = listed(&["h 0", "s 0", "cx 0 1", "cx 1 2"]);
+        assert_eq!(
+            recipe.to_json(),
+            r#"{"format_version":2,"qubits":3,"gates":["h","s","cx"],"letters":["h 0","s 0","cx 0 1","cx 1 2"],"#
+                .to_owned()
+                + r#""length":[5,15],"space":{"random":{"records":1000,"seed":7}},"dtype":"complex128","#
+                + r#""unitaries":false,"chunk_records":16384}"#
+        );
+        let hash: String = recipe.hash()[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hash, "d8519cb1");
+        assert_eq!(Recipe::from_json(&recipe.to_json()).unwrap(), recipe);
+        assert_eq!(
+            recipe.summary(),
+            "h, s, cx on 3 qubits (letters 'h 0', 's 0', 'cx 0 1', 'cx 1 2'); 1000 random circuits of 5..15 \
+             letters, seed 7; complex128 unitaries computed on reading"
+        );
+        let own = listed(&["tenth 2", "cz 0 1"]);
+        assert_eq!(Recipe::from_json(&own.to_json()).unwrap(), own);
+    }
+
+    #[test]
+    fn hostile_letters_are_refused() {
+        let json = listed(&["h 0", "s 0", "cz 0 1", "cz 1 2"]).to_json();
+        for (from, to) in [
+            (r#""format_version":2"#, r#""format_version":1"#),
+            (r#""letters":["h 0","#, r#""coupling":"all","letters":["h 0","#),
+            (r#""letters":["h 0","s 0","cz 0 1","cz 1 2"],"#, ""),
+            ("s 0", "h 0"),
+            ("s 0", "t 0"),
+            ("s 0", "S 0"),
+            ("s 0", "s  0"),
+            ("s 0", "s 3"),
+            ("cz 0 1", "cz 1 0"),
+            (r#""cz"]"#, r#""cz","t"]"#),
+            (r#""h","s""#, r#""s","h""#),
+            (r#"["h 0","s 0","cz 0 1","cz 1 2"]"#, "[]"),
+            // They are the letters of a coupling, in its order.
+            (r#""h 0","s 0","cz 0 1","#, r#""h 0","h 1","h 2","s 0","s 1","s 2","cz 0 1","#),
         ] {
             assert_ne!(json.replacen(from, to, 1), json);
             assert!(Recipe::from_json(&json.replacen(from, to, 1)).is_err(), "{from} -> {to}");

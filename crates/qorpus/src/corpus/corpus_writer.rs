@@ -325,7 +325,8 @@ mod tests {
     use std::fs::File;
 
     fn recipe() -> Recipe {
-        let options = WriterOptions { gates: Some("h,t".into()), qubits: 1, ..WriterOptions::default() };
+        let options =
+            WriterOptions { gates: Some("h,t".into()), qubits: Some(1), ..WriterOptions::default() };
         options.recipe().unwrap().unwrap()
     }
 

@@ -299,7 +299,7 @@ mod tests {
     fn appended(path: &Path, recipe: &Recipe, groups: &[u64], labelled: bool) -> CorpusFile {
         let options = WriterOptions {
             gates: Some("h,s,t".into()),
-            qubits: recipe.alphabet().qubits(),
+            qubits: Some(recipe.alphabet().qubits()),
             durability: Durability::Off,
             ..WriterOptions::default()
         };
@@ -328,7 +328,7 @@ mod tests {
             std::fs::remove_file(&path).ok();
             let options = WriterOptions {
                 gates: Some("h,s,t".into()),
-                qubits: 1,
+                qubits: Some(1),
                 unitaries: stored,
                 durability: Durability::Off,
                 ..WriterOptions::default()

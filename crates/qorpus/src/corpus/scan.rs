@@ -204,7 +204,7 @@ mod tests {
         let path = directory.path().join("c.db");
         let options = WriterOptions {
             gates: Some("h".into()),
-            qubits: 1,
+            qubits: Some(1),
             durability: Durability::Off,
             ..WriterOptions::default()
         };

@@ -125,17 +125,17 @@ pub(super) mod tests {
             options.clone(),
             RecipeOptions { dtype: Dtype::Complex64, unitaries: false, ..options.clone() },
             RecipeOptions {
-                gates: "h,rx(pi/3),u3(1,2,3)".into(),
-                qubits: 1,
+                gates: Some("h,rx(pi/3),u3(1,2,3)".into()),
+                qubits: Some(1),
                 words: true,
                 length: (0, 6),
                 dtype: Dtype::Complex64,
                 ..options.clone()
             },
             RecipeOptions {
-                gates: "clifford,csx,ccx".into(),
-                qubits: 3,
-                coupling: "line".into(),
+                gates: Some("clifford,csx,ccx".into()),
+                qubits: Some(3),
+                coupling: Some("line".into()),
                 random: 20_000,
                 length: (0, 9),
                 unitaries: false,

@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn text() {
         let options = RecipeOptions {
-            gates: "sxdg,rz(1/2),u3(pi, 1, 0),iswap".into(),
+            gates: Some("sxdg,rz(1/2),u3(pi, 1, 0),iswap".into()),
             words: true,
             length: (0, 1),
             ..RecipeOptions::default()

@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn a_plan_adds_up() {
         let recipe =
-            RecipeOptions { random: 1 << 40, qubits: 1, ..RecipeOptions::default() }.recipe().unwrap();
+            RecipeOptions { random: 1 << 40, qubits: Some(1), ..RecipeOptions::default() }.recipe().unwrap();
         let directory = tempfile::tempdir().unwrap();
         let options = PlanOptions {
             cores: Some(32),
@@ -234,8 +234,8 @@ mod tests {
     #[test]
     fn large_unitaries_and_short_spaces_are_tried_too() {
         let recipes = [
-            RecipeOptions { qubits: 8, random: 3, ..RecipeOptions::default() },
-            RecipeOptions { qubits: 1, words: true, length: (0, 0), ..RecipeOptions::default() },
+            RecipeOptions { qubits: Some(8), random: 3, ..RecipeOptions::default() },
+            RecipeOptions { qubits: Some(1), words: true, length: (0, 0), ..RecipeOptions::default() },
         ];
         for options in recipes {
             let options =

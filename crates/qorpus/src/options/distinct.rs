@@ -1,21 +1,24 @@
 //! Options of an enumeration, and of searches in it.
 
 use crate::error::{Error, Result};
+use crate::options::alphabet::AlphabetOptions;
 use crate::options::by_gate::{ValueKind, parse_by_gate};
 use crate::options::gates::Gates;
 use crate::options::job::Durability;
-use crate::options::recipe::{RecipeOptions, alphabet};
+use crate::options::recipe::RecipeOptions;
 use qorpus_core::{Alphabet, Distinct, Dtype, Equivalence, MAX_LENGTH, Recipe, Space};
 
 /// The options of a recipe of distinct unitaries.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DistinctOptions {
-    /// The gate set.
-    pub gates: Gates,
-    /// The number of qubits, 1 to 8.
-    pub qubits: usize,
-    /// `all`, `line`, `ring`, or pairs such as `0-1,1-2`.
-    pub coupling: String,
+    /// The gate set, as of [`RecipeOptions`].
+    pub gates: Option<Gates>,
+    /// The number of qubits, as of [`RecipeOptions`].
+    pub qubits: Option<usize>,
+    /// The coupling, as of [`RecipeOptions`].
+    pub coupling: Option<String>,
+    /// The letters one by one, as of [`RecipeOptions`].
+    pub letters: Option<String>,
     /// The most letters of a circuit.
     pub max_length: Option<usize>,
     /// The costs of gates, such as `t=1,tdg=1`; other gates cost nothing.
@@ -60,9 +63,9 @@ pub struct EnumerateOptions {
 
 impl Default for DistinctOptions {
     fn default() -> DistinctOptions {
-        let RecipeOptions { gates, qubits, coupling, dtype, .. } = RecipeOptions::default();
+        let RecipeOptions { gates, qubits, coupling, letters, dtype, .. } = RecipeOptions::default();
         let (max_length, cost, max_cost, up_to) = (None, None, None, Equivalence::GlobalPhase);
-        DistinctOptions { gates, qubits, coupling, max_length, cost, max_cost, up_to, dtype }
+        DistinctOptions { gates, qubits, coupling, letters, max_length, cost, max_cost, up_to, dtype }
     }
 }
 
@@ -72,8 +75,14 @@ impl DistinctOptions {
     /// # Errors
     /// [`Error::Recipe`], [`Error::GateFile`] or [`Error::Usage`], for the first invalid option.
     pub fn recipe(&self) -> Result<Recipe> {
-        let gates = self.gates.gates(self.qubits, |_, error| Err(error))?;
-        let alphabet = alphabet(gates, self.qubits, &self.coupling)?;
+        let DistinctOptions { gates, qubits, coupling, letters, .. } = self;
+        let alphabet = AlphabetOptions {
+            gates: gates.as_ref(),
+            qubits: *qubits,
+            coupling: coupling.as_deref(),
+            letters: letters.as_deref(),
+        };
+        let alphabet = alphabet.alphabet(|_, error| Err(error))?;
         let (costs, most_cost, max) = match (&self.cost, self.max_cost, self.max_length) {
             (None, None, Some(max)) => (vec![0; alphabet.gates().len()], 0, max),
             (Some(costs), Some(most), None) => (parse_costs(costs, &alphabet)?, most, MAX_LENGTH),

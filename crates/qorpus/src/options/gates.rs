@@ -5,6 +5,9 @@ use crate::options::gate_file;
 use qorpus_core::{Complex64, Gate};
 use std::path::Path;
 
+/// Turns a name that is neither standard nor a preset into a gate, or returns the error.
+pub(super) type UnknownGate = fn(&str, qorpus_core::Error) -> qorpus_core::Result<Gate>;
+
 /// A gate set in user input.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Gates {
@@ -72,11 +75,7 @@ impl From<String> for Gates {
 impl Gates {
     /// Returns the gates, where presets leave out gates wider than `qubits`. `unknown` turns a name
     /// that is neither standard nor a preset into a gate, or returns the error.
-    pub(super) fn gates(
-        &self,
-        qubits: usize,
-        unknown: fn(&str, qorpus_core::Error) -> qorpus_core::Result<Gate>,
-    ) -> Result<Vec<Gate>> {
+    pub(super) fn gates(&self, qubits: usize, unknown: UnknownGate) -> Result<Vec<Gate>> {
         let named = |name: &str| {
             gate_file::named(name, qubits).or_else(|error| Ok(vec![unknown(name.trim(), error)?]))
         };

@@ -1,5 +1,6 @@
 //! Every option and its default, once for the command, Python and Rust.
 
+pub(crate) mod alphabet;
 mod by_gate;
 pub(crate) mod distinct;
 pub(crate) mod gate_file;
@@ -22,7 +23,7 @@ mod tests {
     use qorpus_core::Recipe;
 
     fn with_gates(gates: &str, qubits: usize) -> Result<Recipe> {
-        RecipeOptions { gates: gates.into(), qubits, ..RecipeOptions::default() }.recipe()
+        RecipeOptions { gates: Some(gates.into()), qubits: Some(qubits), ..RecipeOptions::default() }.recipe()
     }
 
     #[test]

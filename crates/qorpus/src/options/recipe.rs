@@ -1,19 +1,25 @@
 //! Options of a recipe of words, random circuits or random Clifford operators.
 
 use crate::error::{Error, Result};
+use crate::options::alphabet::{AlphabetOptions, DEFAULT_QUBITS};
 use crate::options::by_gate::{ValueKind, parse_by_gate};
 use crate::options::gates::Gates;
-use qorpus_core::{Alphabet, Constraints, Coupling, Dtype, Gate, Recipe, Space};
+use qorpus_core::{Alphabet, Constraints, Dtype, Recipe, Space};
 
 /// A recipe in user input: names and texts, each with a default.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecipeOptions {
-    /// The gate set.
-    pub gates: Gates,
-    /// The number of qubits, 1 to 8.
-    pub qubits: usize,
-    /// `all`, `line`, `ring`, or pairs such as `0-1,1-2`.
-    pub coupling: String,
+    /// The gate set; `None` is [`Gates::default`]. With `letters`, the gates that they may use, and
+    /// `None` is every standard gate.
+    pub gates: Option<Gates>,
+    /// The number of qubits, 1 to 8; `None` is [`DEFAULT_QUBITS`](crate::DEFAULT_QUBITS), or as many
+    /// as `letters` need.
+    pub qubits: Option<usize>,
+    /// `all`, `line`, `ring`, or pairs such as `0-1,1-2`; `None` is
+    /// [`DEFAULT_COUPLING`](crate::DEFAULT_COUPLING). Excludes `letters`.
+    pub coupling: Option<String>,
+    /// The letters in order, such as `h 0; cx 0 1`, instead of all placements of the gates.
+    pub letters: Option<String>,
     /// Whether the circuits are all words instead of random ones.
     pub words: bool,
     /// The number of random circuits.
@@ -38,19 +44,13 @@ pub struct RecipeOptions {
     pub unitaries: bool,
 }
 
-/// Creates the alphabet of a new recipe, in which each gate is named once.
-pub(super) fn alphabet(gates: Vec<Gate>, qubits: usize, coupling: &str) -> Result<Alphabet> {
-    let alphabet = Alphabet::new(gates, qubits, Coupling::parse(coupling)?)?;
-    alphabet.check_spellings()?;
-    Ok(alphabet)
-}
-
 impl Default for RecipeOptions {
     fn default() -> RecipeOptions {
         RecipeOptions {
-            gates: Gates::default(),
-            qubits: 2,
-            coupling: "all".into(),
+            gates: None,
+            qubits: None,
+            coupling: None,
+            letters: None,
             words: false,
             random: 1_000_000,
             cliffords: None,
@@ -74,8 +74,14 @@ impl RecipeOptions {
         if let Some(records) = self.cliffords {
             return self.recipe_of_cliffords(records);
         }
-        let gates = self.gates.gates(self.qubits, |_, error| Err(error))?;
-        let alphabet = alphabet(gates, self.qubits, &self.coupling)?;
+        let RecipeOptions { gates, qubits, coupling, letters, .. } = self;
+        let alphabet = AlphabetOptions {
+            gates: gates.as_ref(),
+            qubits: *qubits,
+            coupling: coupling.as_deref(),
+            letters: letters.as_deref(),
+        };
+        let alphabet = alphabet.alphabet(|_, error| Err(error))?;
         let (min, max) = self.length;
         let space = if self.words {
             if self.weights.is_some() || self.exactly.is_some() || self.no_cancelling {
@@ -121,8 +127,9 @@ impl RecipeOptions {
     fn recipe_of_cliffords(&self, records: u64) -> Result<Recipe> {
         let defaults = RecipeOptions::default();
         let refused = [
-            ("gates", self.gates != defaults.gates, "their circuits consist of h, s, cx, x, y and z"),
-            ("coupling", self.coupling != defaults.coupling, "their circuits use all pairs of qubits"),
+            ("gates", self.gates.is_some(), "their circuits consist of h, s, cx, x, y and z"),
+            ("coupling", self.coupling.is_some(), "their circuits use all pairs of qubits"),
+            ("letters", self.letters.is_some(), "their circuits consist of h, s, cx, x, y and z"),
             ("length", self.length != defaults.length, "each has a short circuit"),
             ("words", self.words != defaults.words, "they are drawn at random"),
             ("random", self.random != defaults.random, "their number is the count of cliffords"),
@@ -135,7 +142,7 @@ impl RecipeOptions {
                 format!("cliffords makes uniformly random Clifford operators: {reason}; leave out {option}");
             return Err(Error::Usage(text));
         }
-        let alphabet = Space::alphabet_of_cliffords(self.qubits)?;
+        let alphabet = Space::alphabet_of_cliffords(self.qubits.unwrap_or(DEFAULT_QUBITS))?;
         let space = Space::cliffords(&alphabet, records, self.seed)?;
         Ok(Recipe::new(alphabet, space, self.dtype, self.unitaries))
     }
@@ -152,8 +159,9 @@ mod tests {
         assert_eq!((recipe.expected(), recipe.format_version()), (Some(10), 2));
         let given = |options: RecipeOptions| options.recipe().unwrap_err().to_string();
         for (name, error) in [
-            ("gates", given(RecipeOptions { gates: "h,s,cx".into(), ..options.clone() })),
-            ("coupling", given(RecipeOptions { coupling: "line".into(), ..options.clone() })),
+            ("gates", given(RecipeOptions { gates: Some("h,s,cx".into()), ..options.clone() })),
+            ("coupling", given(RecipeOptions { coupling: Some("line".into()), ..options.clone() })),
+            ("letters", given(RecipeOptions { letters: Some("h 0".into()), ..options.clone() })),
             ("length", given(RecipeOptions { length: (0, 9), ..options.clone() })),
             ("words", given(RecipeOptions { words: true, ..options.clone() })),
             ("random", given(RecipeOptions { random: 9, ..options.clone() })),
@@ -164,6 +172,6 @@ mod tests {
             assert!(error.ends_with(&format!("; leave out {name}")), "{error}");
         }
         assert!(RecipeOptions { cliffords: Some(0), ..options.clone() }.recipe().is_err());
-        assert!(RecipeOptions { qubits: 9, ..options }.recipe().is_err());
+        assert!(RecipeOptions { qubits: Some(9), ..options }.recipe().is_err());
     }
 }

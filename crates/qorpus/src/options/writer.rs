@@ -1,22 +1,25 @@
 //! Options of a writer.
 
 use crate::error::{Error, Result};
+use crate::options::alphabet::AlphabetOptions;
 use crate::options::gates::Gates;
 use crate::options::job::Durability;
-use crate::options::recipe::{RecipeOptions, alphabet};
+use crate::options::recipe::RecipeOptions;
 use crate::qubit_order::Order;
 use qorpus_core::{Dtype, Gate, Recipe, Space};
 
 /// The options of a writer: the recipe of its records, and their checks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WriterOptions {
-    /// The gate set; unknown names are opaque gates. `None` is the gate set of the corpus, which
-    /// must exist.
+    /// The gate set, as of [`RecipeOptions`]; unknown names are opaque gates. Without `gates` and
+    /// `letters`, the alphabet is that of the corpus, which must exist.
     pub gates: Option<Gates>,
-    /// The number of qubits, 1 to 8.
-    pub qubits: usize,
-    /// `all`, `line`, `ring`, or pairs such as `0-1,1-2`.
-    pub coupling: String,
+    /// The number of qubits, as of [`RecipeOptions`].
+    pub qubits: Option<usize>,
+    /// The coupling, as of [`RecipeOptions`].
+    pub coupling: Option<String>,
+    /// The letters one by one, as of [`RecipeOptions`].
+    pub letters: Option<String>,
     /// The type of the unitaries' entries.
     pub dtype: Dtype,
     /// Whether unitaries are stored; if not, they are computed on reading, and none may be given.
@@ -48,28 +51,49 @@ pub enum PairCheck {
 
 impl Default for WriterOptions {
     fn default() -> WriterOptions {
-        let RecipeOptions { qubits, coupling, dtype, unitaries, .. } = RecipeOptions::default();
+        let RecipeOptions { gates, qubits, coupling, letters, dtype, unitaries, .. } =
+            RecipeOptions::default();
         let (tolerance, order, check) = (Some(1e-6), Order::Big, PairCheck::default());
         let durability = Durability::default();
-        WriterOptions { gates: None, qubits, coupling, dtype, unitaries, tolerance, order, check, durability }
+        WriterOptions {
+            gates,
+            qubits,
+            coupling,
+            letters,
+            dtype,
+            unitaries,
+            tolerance,
+            order,
+            check,
+            durability,
+        }
     }
 }
 
 impl WriterOptions {
-    /// Returns the recipe of appended circuits that these options describe, if they name gates.
+    /// Returns the recipe of appended circuits that these options describe, if they name gates or
+    /// letters.
     ///
     /// # Errors
     /// [`Error::Recipe`] or [`Error::GateFile`], for the first invalid option.
     pub fn recipe(&self) -> Result<Option<Recipe>> {
-        let Some(gates) = &self.gates else { return Ok(None) };
+        let WriterOptions { gates, qubits, coupling, letters, .. } = self;
+        if gates.is_none() && letters.is_none() {
+            return Ok(None);
+        }
         // A name with angles does not become an opaque gate: it means a gate that the library may
         // have.
         let opaque = |name: &str, error| match error {
             qorpus_core::Error::UnknownGate { .. } if !name.contains('(') => Gate::opaque(name),
             error => Err(error),
         };
-        let gates = gates.gates(self.qubits, opaque)?;
-        let alphabet = alphabet(gates, self.qubits, &self.coupling)?;
+        let alphabet = AlphabetOptions {
+            gates: gates.as_ref(),
+            qubits: *qubits,
+            coupling: coupling.as_deref(),
+            letters: letters.as_deref(),
+        };
+        let alphabet = alphabet.alphabet(opaque)?;
         let space = Space::appended(&alphabet);
         let recipe = Recipe::new(alphabet, space, self.dtype, self.unitaries);
         recipe.check()?;

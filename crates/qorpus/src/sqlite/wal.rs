@@ -120,7 +120,8 @@ mod tests {
     use tempfile::TempDir;
 
     fn writer(path: &Path) -> Writer {
-        let options = WriterOptions { gates: Some("h,t".into()), qubits: 1, ..WriterOptions::default() };
+        let options =
+            WriterOptions { gates: Some("h,t".into()), qubits: Some(1), ..WriterOptions::default() };
         Writer::open(path, &options).unwrap()
     }
 
