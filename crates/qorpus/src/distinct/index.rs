@@ -34,15 +34,15 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// Returns the index of level `number` of a corpus with this recipe.
-    pub(super) fn new(recipe: &Recipe, number: usize, level: &Level) -> Index {
-        let [a, b, c, d, e, f, g, h, ..] = recipe.hash();
+    /// Returns the index of level `number` of a corpus with this recipe, whose checks have this
+    /// seed.
+    pub(super) fn new(recipe: &Recipe, check_seed: u64, number: usize, level: &Level) -> Index {
         let max_origin = level.first_id.saturating_mul(recipe.alphabet().letters().len() as u64);
         Index {
             number: number as u64,
             bits: level.records.div_ceil(MAX_MEAN_ENTRIES).max(1).next_power_of_two().ilog2(),
             origin_bytes: (u64::BITS - max_origin.leading_zeros()).div_ceil(8) as usize,
-            seed: u64::from_le_bytes([a, b, c, d, e, f, g, h]),
+            seed: check_seed,
         }
     }
 
