@@ -8,8 +8,8 @@
 
 use crate::corpus::journal_mode::{SHORT_TIMEOUT, is_mode, set_journal_mode};
 use crate::error::{Error, Result, cannot_grow, other_recipe};
-use crate::options::job::Durability;
 use crate::hex::hex;
+use crate::options::job::Durability;
 use crate::os::durable_names::{DurableNames, FileState};
 use crate::os::filesystem;
 use crate::os::sidecar_lock::{SidecarLock, WriteLock};
@@ -166,11 +166,11 @@ impl CorpusWriter {
     pub(crate) fn grow(
         &mut self,
         grown: StoredRecipe,
-        change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
+        change: impl FnOnce(&Transaction<'_>) -> Result<()>,
     ) -> Result<()> {
-        self.write(|transaction| {
+        self.transact(|transaction| {
             change(transaction)?;
-            metadata::grow(transaction, &grown)
+            metadata::grow(transaction, &grown).map_err(sqlite_on(transaction, &self.path, "write to it"))
         })?;
         self.recipe_hash = Some(hex(&grown.recipe.hash()));
         self.stored = grown;
@@ -181,8 +181,11 @@ impl CorpusWriter {
     /// no longer fit.
     fn check_recipe(&self, transaction: &Transaction<'_>) -> Result<()> {
         let Some(own) = &self.recipe_hash else { return Ok(()) };
-        let there = metadata::recipe_hash(transaction)
-            .map_err(sqlite_on(&self.connection, &self.path, "read its recipe"))?;
+        let there = metadata::recipe_hash(transaction).map_err(sqlite_on(
+            &self.connection,
+            &self.path,
+            "read its recipe",
+        ))?;
         if there == *own { Ok(()) } else { Err(Error::GrownMeanwhile(self.path.clone())) }
     }
 
@@ -191,6 +194,11 @@ impl CorpusWriter {
     /// After an error, such as a failed fsync, it is unknown which pages reached the disk, so the
     /// writer refuses all further writes.
     pub(crate) fn write<T>(&self, change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
+        let failed = sqlite_on(&self.connection, &self.path, "write to it");
+        self.transact(|transaction| change(transaction).map_err(failed))
+    }
+
+    fn transact<T>(&self, change: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
         self.check_handle()?;
         let write_lock = self.lock.write_lock()?;
         self.check_file()?;
@@ -239,12 +247,12 @@ impl CorpusWriter {
         label_names(&self.connection).map_err(sqlite_on(&self.connection, &self.path, "read its labels"))
     }
 
-    fn commit<T>(&self, change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
+    fn commit<T>(&self, change: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
         let failed = sqlite_on(&self.connection, &self.path, "write to it");
         let begin = || Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate);
         let mut transaction = self.retry_busy("the lock of another program", begin).map_err(&failed)?;
         self.check_recipe(&transaction)?;
-        let result = change(&transaction).map_err(&failed)?;
+        let result = change(&transaction)?;
         self.save_wal_name()?;
         // A commit that meets a reader leaves the transaction open, to be committed again.
         let commit = || self.connection.execute_batch("COMMIT");

@@ -27,10 +27,8 @@ impl CorpusFile {
                 // This checks the count too.
                 self.codec().decode(&chunk, &mut circuits).map_err(|damage| damaged(damage.into()))?;
                 circuits.truncate(records);
-                let stored = self
-                    .codec()
-                    .unitaries(&chunk, 0..records)
-                    .map_err(|damage| damaged(damage.into()))?;
+                let stored =
+                    self.codec().unitaries(&chunk, 0..records).map_err(|damage| damaged(damage.into()))?;
                 let place = ChunkSpan { first_id: chunk.first_id, count: chunk.count };
                 let labels =
                     self.codec().labels(place, chunk.labels).map_err(|damage| damaged(damage.into()))?;
@@ -132,7 +130,10 @@ impl CorpusFile {
         let ids = self.recipe().chunk_ids(number);
         let own = ids.end - ids.start;
         let is_last = !self.recipe().space().is_appended() && own < self.recipe().chunk_records();
-        if is_last && chunk.first_id == ids.start && (own..=self.recipe().chunk_records()).contains(&chunk.count) {
+        if is_last
+            && chunk.first_id == ids.start
+            && (own..=self.recipe().chunk_records()).contains(&chunk.count)
+        {
             return Ok(own as usize);
         }
         self.check_ids(chunk, number)?;

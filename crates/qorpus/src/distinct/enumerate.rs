@@ -1,15 +1,17 @@
 //! Enumeration, level by level, up to the last one that the recipe asks for.
 
+use crate::corpus::corpus_writer::CorpusWriter;
 use crate::distinct::candidate::Shortest;
 use crate::distinct::context::Context;
 use crate::distinct::job::{Enumeration, Resources};
 use crate::distinct::progress::{EnumerateProgress, Reporter};
+use crate::distinct::recode::recode;
 use crate::distinct::remote::Remote;
 use crate::distinct::spill::{self, Bucketing, SpillDirectory};
 use crate::error::{Error, Result, io};
 use crate::options::distinct::EnumerateOptions;
 use crate::options::job::threads;
-use crate::produce::grow::open_grown;
+use crate::produce::grow::{Growth, open_grown};
 use crate::produce::progress::Outcome;
 use crate::tables::chunks::insert_chunks;
 use crate::tables::label_names::add_label;
@@ -88,12 +90,14 @@ fn run(
     spill::check_directory(path)?;
     let mut spill = None;
     // The lock of its directory before the growth, which would stop another process's enumeration.
-    let writer = open_grown(path, recipe, options.durability, &mut |_, growth| {
-        growth.check(path)?;
+    let mut prepare = |_: &CorpusWriter, _: &Growth| {
         if spill.is_none() {
             spill = Some(SpillDirectory::open(path, recipe)?);
         }
         Ok(())
+    };
+    let writer = open_grown(path, recipe, options.durability, &mut prepare, &|transaction, recipes| {
+        recode(transaction, path, recipes, stop)
     })?;
     let Some(spill) = spill else { return Err(Error::Defect("opening the corpus".into())) };
     let context = &context.of_file(writer.stored().check_seed);

@@ -119,3 +119,19 @@ impl Index {
         (place(keys.start())..=place(keys.end())).contains(&(block, part))
     }
 }
+
+/// Returns a block with a check of another seed; `None` if its check fails.
+pub(super) fn sealed_again(place: u64, mut block: Vec<u8>, before: u64, after: u64) -> Option<Vec<u8>> {
+    let checksum = block.split_off(block.len().checked_sub(CHECKSUM_BYTES)?);
+    if checksum != xxh3_64_with_seed(&block, before ^ place).to_le_bytes() {
+        return None;
+    }
+    let checksum = xxh3_64_with_seed(&block, after ^ place);
+    block.extend_from_slice(&checksum.to_le_bytes());
+    Some(block)
+}
+
+/// Returns the number of the level of the block at this place.
+pub(super) fn level_of(place: u64) -> usize {
+    (place >> LEVEL_SHIFT) as usize
+}

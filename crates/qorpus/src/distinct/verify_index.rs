@@ -41,7 +41,11 @@ pub(crate) fn verify_index(
     // Pieces of work are groups of blocks, of one level after the other.
     let mut pieces = 0;
     let ends = levels.iter().enumerate().map(|(number, level)| {
-        let blocks = if level.records == 0 { 0 } else { Index::new(corpus.recipe(), corpus.check_seed(), number, level).blocks() };
+        let blocks = if level.records == 0 {
+            0
+        } else {
+            Index::new(corpus.recipe(), corpus.check_seed(), number, level).blocks()
+        };
         pieces += (blocks as usize).div_ceil(GROUP_BLOCKS);
         pieces
     });

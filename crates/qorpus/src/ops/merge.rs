@@ -180,7 +180,12 @@ fn add(
                         column
                     });
                     let mut again = Chunk::default();
-                    sealed.encode_stored(chunk.first_id, &circuits, unitaries.unwrap_or_default(), &mut again);
+                    sealed.encode_stored(
+                        chunk.first_id,
+                        &circuits,
+                        unitaries.unwrap_or_default(),
+                        &mut again,
+                    );
                     Ok(again)
                 });
                 let chunks: Vec<Chunk> = chunks.collect::<Result<_>>()?;

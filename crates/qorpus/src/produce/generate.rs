@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::options::job::{GenerateOptions, threads};
 use crate::os::{filesystem, workers};
 use crate::produce::chunk_builder::ChunkBuilder;
-use crate::produce::grow::open_grown;
+use crate::produce::grow::{Growth, open_grown, restart};
 use crate::produce::progress::{Idle, Outcome, Progress};
 use crate::produce::stored_size::stored_bytes;
 use crate::tables::chunks::{insert_chunks, totals};
@@ -285,8 +285,15 @@ pub(crate) fn generate_file(
     if is_new {
         check_room(part.end - part.start)?;
     }
-    let store = open_grown(path, recipe, options.durability, &mut |store, growth| {
-        if is_new { Ok(()) } else { check_room(store.read(|transaction| growth.pending(transaction, &part))?) }
+    let mut prepare = |store: &CorpusWriter, growth: &Growth| {
+        if is_new {
+            Ok(())
+        } else {
+            check_room(store.read(|transaction| growth.pending(transaction, &part))?)
+        }
+    };
+    let store = open_grown(path, recipe, options.durability, &mut prepare, &|transaction, (_, after)| {
+        restart(transaction, path, after)
     })?;
     let idle = part.is_empty().then(|| Idle { part: options.part, shares: recipe.chunks(), sharded: false });
     let (outcome, progress) = generate_in(store, recipe, jobs, part, stop, report)?;

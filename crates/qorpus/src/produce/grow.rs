@@ -8,26 +8,32 @@ use crate::error::{Error, Result};
 use crate::options::job::Durability;
 use crate::produce::chunk_builder::ChunkBuilder;
 use crate::sqlite::connection::StoredRecipe;
+use crate::sqlite::failure::sqlite_on;
 use crate::tables::chunks::{delete_chunks, delete_chunks_outside, insert_chunk, set_totals, totals};
 use crate::tables::claims;
 use qorpus_core::{Chunk, ContentHash, Kernel, Recipe};
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction};
 use std::ops::Range;
 use std::path::Path;
 
+/// Changes the chunks of a file in the transaction that replaces the first recipe by the second, whose
+/// chunks have another layout.
+pub(crate) type Repack<'r> = dyn Fn(&Transaction<'_>, (&StoredRecipe, &StoredRecipe)) -> Result<()> + 'r;
+
 /// Opens the corpus at `path` for writing, creating it if it does not exist. A smaller one grows to
-/// `recipe`, after `prepare` has accepted the file and its pending chunks.
+/// `recipe`, after `prepare` has accepted it.
 pub(crate) fn open_grown(
     path: &Path,
     recipe: &Recipe,
     durability: Durability,
     prepare: &mut dyn FnMut(&CorpusWriter, &Growth) -> Result<()>,
+    repack: &Repack<'_>,
 ) -> Result<CorpusWriter> {
     loop {
         let mut writer = CorpusWriter::open_to_grow(path, recipe, durability)?;
         let growth = Growth::new(writer.stored(), recipe);
         prepare(&writer, &growth)?;
-        match growth.apply(&mut writer, path) {
+        match growth.apply(&mut writer, path, repack) {
             // Another process may have grown it to this recipe.
             Err(Error::GrownMeanwhile(_)) => {}
             applied => return applied.map(|()| writer),
@@ -40,11 +46,10 @@ pub(crate) enum Growth {
     /// The recipe is already the larger one.
     Nothing,
     /// The chunks stay.
-    InPlace { before: StoredRecipe, after: StoredRecipe },
-    /// Chunks of the larger recipe are divided or packed differently, so all are generated again.
-    Again { after: StoredRecipe },
-    /// Chunks of the larger recipe are divided or packed differently, and cannot be generated.
-    Impossible,
+    InPlace(StoredRecipe, StoredRecipe),
+    /// Chunks of the larger recipe are divided or packed differently. Their checks have another
+    /// seed, so that no reader takes them for chunks of the smaller recipe.
+    Repacked(StoredRecipe, StoredRecipe),
 }
 
 impl Growth {
@@ -53,62 +58,52 @@ impl Growth {
         if before.recipe.hash() == after.hash() {
             Growth::Nothing
         } else if before.recipe.has_layout_of(&after) {
-            let after = StoredRecipe { recipe: after, check_seed: before.check_seed };
-            Growth::InPlace { before, after }
-        } else if after.expected().is_some() {
-            Growth::Again { after: StoredRecipe::new(after) }
+            let check_seed = before.check_seed;
+            Growth::InPlace(before, StoredRecipe { recipe: after, check_seed })
         } else {
-            Growth::Impossible
+            Growth::Repacked(before, StoredRecipe::new(after))
         }
     }
 
-    /// Returns the number of chunks of `part` that will be pending.
+    /// Returns the number of chunks of `part` that will be pending, if records are generated.
     pub(crate) fn pending(&self, connection: &Connection, part: &Range<u64>) -> rusqlite::Result<u64> {
         let count = |chunks: &Range<u64>| chunks.end.saturating_sub(chunks.start);
         let there = match self {
-            Growth::Again { .. } => return Ok(count(part)),
-            Growth::InPlace { before, .. } => part.start..part.end.min(before.recipe.chunks()),
-            Growth::Nothing | Growth::Impossible => part.clone(),
+            Growth::Repacked(..) => return Ok(count(part)),
+            Growth::InPlace(before, _) => part.start..part.end.min(before.recipe.chunks()),
+            Growth::Nothing => part.clone(),
         };
         let pending = claims::within(connection, &there)?;
         let new = count(&(there.end.max(part.start)..part.end));
         Ok(pending.iter().map(|pending| count(&pending.chunks)).sum::<u64>() + new)
     }
 
-    /// Refuses a growth that is impossible.
-    pub(crate) fn check(&self, path: &Path) -> Result<()> {
-        let Growth::Impossible = self else { return Ok(()) };
-        let reason = "with longer circuits its chunks would be packed differently, so it cannot grow in place; \
-                      enumerate the larger set into another file";
-        Err(Error::Unsupported(path.into(), reason.into()))
-    }
-
-    fn apply(self, writer: &mut CorpusWriter, path: &Path) -> Result<()> {
-        self.check(path)?;
+    fn apply(self, writer: &mut CorpusWriter, path: &Path, repack: &Repack<'_>) -> Result<()> {
         match self {
-            Growth::Nothing | Growth::Impossible => Ok(()),
-            Growth::InPlace { before, after } => {
-                let pending = before.recipe.chunks()..after.recipe.chunks();
-                let is_generated = before.recipe.expected().is_some();
-                writer.grow(after.clone(), |transaction| {
-                    if is_generated {
-                        fill_last_chunk(transaction, &before, &after)?;
-                        claims::insert(transaction, &pending, None)?;
-                    }
-                    Ok(())
-                })
-            }
-            Growth::Again { after } => {
-                let chunks = 0..after.recipe.chunks();
-                writer.grow(after, |transaction| {
-                    delete_chunks_outside(transaction, 0)?;
-                    transaction.execute("DELETE FROM work", [])?;
-                    claims::insert(transaction, &chunks, None)?;
-                    set_totals(transaction, 0, ContentHash::default())
-                })
+            Growth::Nothing => Ok(()),
+            Growth::InPlace(before, after) => writer.grow(after.clone(), |transaction| {
+                if before.recipe.expected().is_none() {
+                    return Ok(());
+                }
+                let new = before.recipe.chunks()..after.recipe.chunks();
+                fill_last_chunk(transaction, &before, &after)
+                    .and_then(|()| claims::insert(transaction, &new, None))
+                    .map_err(sqlite_on(transaction, path, "grow it"))
+            }),
+            Growth::Repacked(before, after) => {
+                writer.grow(after.clone(), |transaction| repack(transaction, (&before, &after)))
             }
         }
     }
+}
+
+/// Drops the chunks of a file of generated records: all are generated again.
+pub(crate) fn restart(transaction: &Connection, path: &Path, after: &StoredRecipe) -> Result<()> {
+    delete_chunks_outside(transaction, 0)
+        .and_then(|()| transaction.execute("DELETE FROM work", []))
+        .and_then(|_| claims::insert(transaction, &(0..after.recipe.chunks()), None))
+        .and_then(|()| set_totals(transaction, 0, ContentHash::default()))
+        .map_err(sqlite_on(transaction, path, "grow it"))
 }
 
 /// Replaces the last chunk of the smaller recipe, if it is there and not full, by the same chunk of

@@ -256,10 +256,10 @@ impl StoredRecipe {
         StoredRecipe { check_seed: recipe.check_seed(), recipe }
     }
 
-    /// Returns the value of `check_seed` in the file's metadata; `None` if its checks have the seed
-    /// that follows from its recipe.
+    /// Returns the value of `check_seed` in the file's metadata: the first digits of the hash of the
+    /// recipe with which the file was created. `None` if that is still its recipe.
     pub(crate) fn check_seed_text(&self) -> Option<String> {
-        (self.check_seed != self.recipe.check_seed()).then(|| format!("{:016x}", self.check_seed))
+        (self.check_seed != self.recipe.check_seed()).then(|| hex(&self.check_seed.to_le_bytes()))
     }
 
     /// Returns the version of the format that the file needs.
@@ -305,8 +305,8 @@ pub(crate) fn identify(connection: &Connection, path: &Path) -> Result<FileKind>
 
 /// Reads 16 lower-case hexadecimal digits.
 fn parse_check_seed(text: &str) -> Option<u64> {
-    let seed = u64::from_str_radix(text, 16).ok()?;
-    (text == format!("{seed:016x}")).then_some(seed)
+    let seed = u64::from_str_radix(text, 16).ok()?.swap_bytes();
+    (text == hex(&seed.to_le_bytes())).then_some(seed)
 }
 
 /// The recipe of a file as stored: its text, its hash, the seed of the file's checks, and the
