@@ -30,7 +30,8 @@ impl CorpusFile {
         self.read(|connection| self.is_other(connection))
     }
 
-    fn is_other(&self, connection: &Connection) -> rusqlite::Result<bool> {
+    /// Returns whether the file has another recipe, within a transaction.
+    pub(super) fn is_other(&self, connection: &Connection) -> rusqlite::Result<bool> {
         let can_grow = self.recipe().expected().is_some() || self.recipe().space().enumerates().is_some();
         Ok(can_grow && metadata::recipe_hash(connection)? != self.shared.identity.hash())
     }

@@ -185,6 +185,9 @@ impl CorpusFile {
         if !claims::within(connection, &(number..number + 1))?.is_empty() {
             return Ok(Error::NotYet { path: self.path.clone(), id, records, len });
         }
+        if self.is_other(connection)? {
+            return Ok(Error::Grown(self.path.clone()));
+        }
         let damage = match error {
             LookupError::Damage(damage) => damage,
             LookupError::Sqlite(error) => return Err(error),
