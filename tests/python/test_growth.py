@@ -129,7 +129,7 @@ def test_what_cannot_grow_says_so(tmp_path):
     assert path.read_bytes() == before
     generate(f"{tmp_path}/shards/", "--random", 1000)
     said = generate(f"{tmp_path}/shards/", "--random", 2000, status=1).stderr
-    assert "a sharded corpus does not grow" in said
+    assert "is a sharded corpus, which does not grow" in said
 
 
 def test_distinct_grows_by_cost(tmp_path):

@@ -146,6 +146,13 @@ pub enum Error {
         .path.display()
     )]
     HoldsMore { path: PathBuf, there: String, asked: String },
+    /// A sharded corpus that is smaller than the requested one.
+    #[error(
+        "{} is a sharded corpus, which does not grow.\n  there: {there}\n  asked: {asked}\ngenerate the larger one into \
+         another place, or use a corpus in a single file",
+        .path.display()
+    )]
+    ShardsDoNotGrow { path: PathBuf, there: String, asked: String },
     /// A file that has grown since it was opened for reading.
     #[error("{} has grown since it was opened; open it again", .0.display())]
     Grown(PathBuf),
@@ -403,6 +410,16 @@ pub(crate) fn cannot_grow(path: &Path, there: &Recipe, asked: &Recipe) -> Error 
     match other_recipe(path, there, asked) {
         Error::OtherRecipe { path, there: named, asked: smaller } if asked.begins(there) => {
             Error::HoldsMore { path, there: named, asked: smaller }
+        }
+        error => error,
+    }
+}
+
+/// Returns the error of a sharded corpus of another recipe, which may be a smaller one.
+pub(crate) fn other_shards(path: &Path, there: &Recipe, asked: &Recipe) -> Error {
+    match cannot_grow(path, there, asked) {
+        Error::OtherRecipe { path, there: smaller, asked: named } if there.begins(asked) => {
+            Error::ShardsDoNotGrow { path, there: smaller, asked: named }
         }
         error => error,
     }

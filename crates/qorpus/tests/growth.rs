@@ -475,7 +475,9 @@ fn shards_do_not_grow() {
     let path = directory.path().join("shards/");
     generate(&path, &random(500));
     let error = job(&path, &random(501), &mut |_, _| {}).unwrap_err();
-    assert!(error.to_string().contains("a sharded corpus does not grow"), "{error}");
+    let text = error.to_string();
+    assert!(matches!(error, Error::ShardsDoNotGrow { .. }), "{text}");
+    assert!(text.contains("500 random circuits") && text.contains("501 random circuits"), "{text}");
     let error = job(&path, &random(499), &mut |_, _| {}).unwrap_err();
     assert!(matches!(error, Error::HoldsMore { .. }), "{error}");
     let corpus = Corpus::open(&[path]).unwrap();

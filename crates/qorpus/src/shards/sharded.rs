@@ -1,7 +1,7 @@
 //! A sharded corpus: its storage, and the properties on which all its processes agree.
 
 use crate::corpus::corpus_file::CorpusFile;
-use crate::error::{Error, Result, cannot_grow};
+use crate::error::{Error, Result, other_shards};
 use crate::options::job::Durability;
 use crate::os::atomic_file::sync_directory_of;
 use crate::paths::is_bucket;
@@ -18,11 +18,6 @@ use qorpus_core::Recipe;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-
-/// The reason why a sharded corpus keeps its recipe: every shard, its name and its receipt depend on
-/// it.
-const NO_GROWTH: &str = "a sharded corpus does not grow; generate the larger one into another place (its first \
-                         records are the same), or grow a corpus in a single file";
 
 /// A sharded corpus: its storage, recipe, and division into shards, which never change.
 #[derive(Debug, Clone)]
@@ -84,10 +79,7 @@ impl Shards {
         }
         let (shards, manifest) = Shards::at(storage)?;
         if manifest.recipe.hash() != recipe.hash() {
-            return Err(match manifest.recipe.begins(recipe) {
-                true => Error::Unsupported(shards.path().into(), NO_GROWTH.into()),
-                false => cannot_grow(shards.path(), &manifest.recipe, recipe),
-            });
+            return Err(other_shards(shards.path(), &manifest.recipe, recipe));
         }
         // Without a given size, any division is accepted.
         if shard_records.is_some() && manifest.sharding != sharding {
