@@ -16,8 +16,8 @@ use rusqlite::{Connection, Transaction};
 use std::ops::Range;
 use std::path::Path;
 
-/// Changes the chunks of a file in the transaction that replaces the first recipe by the second, whose
-/// chunks have another layout.
+/// Changes the chunks of a file in the transaction that replaces the first recipe by the second,
+/// whose chunks have another layout.
 pub(crate) type Repack<'r> = dyn Fn(&Transaction<'_>, (&StoredRecipe, &StoredRecipe)) -> Result<()> + 'r;
 
 /// Opens the corpus at `path` for writing, creating it if it does not exist. A smaller one grows to
