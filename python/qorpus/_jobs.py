@@ -50,6 +50,10 @@ def generate(
     Any number of processes may call this for one file at the same time; they share the work. An
     interrupted call keeps the committed records, and the next call continues.
 
+    A file that was made with a smaller `random`, or words with a smaller `length`, and otherwise the
+    same recipe, grows: it becomes the corpus that would have been made at once. Corpora that are open
+    keep their records and their length.
+
     A path that ends in a slash or is a directory becomes a sharded corpus: a directory of files of
     a few hundred megabytes each, which several machines can make together. A call without `part`
     seals it. `s3://bucket/prefix` is a sharded corpus in an object store, which the environment
@@ -146,8 +150,9 @@ def distinct(
     """Enumerate every distinct unitary exactly, on all cores, and open the corpus.
 
     Each unitary has one record, with the first of its provably shortest circuits. An interrupted
-    call keeps the finished levels, and the next call continues. Temporary files are written beside
-    the corpus and need free disk space there.
+    call keeps the finished levels, and the next call continues. A larger `max_length` or `max_cost`
+    extends a file of otherwise the same recipe. Temporary files are written beside the corpus and
+    need free disk space there.
 
     Every record has these labels: `shortest_circuits`, the number of equally short circuits of the
     unitary; `first_letters` and `last_letters`, in which bit j is set if one of these circuits

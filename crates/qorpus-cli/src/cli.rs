@@ -61,7 +61,8 @@ pub(crate) enum Command {
     ///
     /// Generates the records that are missing in OUT on all cores. Any number of processes may run
     /// this on one corpus at the same time; they share the work. Ctrl-C keeps the committed
-    /// records. Run the same command again to resume.
+    /// records. Run the same command again to resume, or with a larger --random to add records to a
+    /// corpus in a file. Words grow by --length.
     ///
     /// If OUT ends in a slash or is a directory, the corpus is split into shards: files of up to
     /// 512 MiB, which several machines can generate together. Every command reads the directory as
@@ -93,7 +94,8 @@ pub(crate) enum Command {
     /// floating point.
     ///
     /// Sets larger than --memory spill to temporary files beside OUT. Ctrl-C keeps the committed
-    /// records. Run the same command again to resume.
+    /// records. Run the same command again to resume, or with a larger --max-length or
+    /// --max-cost to add records.
     #[command(after_help = examples!(
         "Every two-qubit unitary of up to 8 gates":
             "qorpus distinct two.db --gates h,t,tdg,cx --max-length 8",

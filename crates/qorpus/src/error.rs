@@ -139,6 +139,30 @@ pub enum Error {
         .path.display()
     )]
     OtherRecipe { path: PathBuf, there: String, asked: String },
+    /// A corpus that is larger than the requested one.
+    #[error(
+        "{} already holds more than that.\n  there: {there}\n  asked: {asked}\na corpus grows but does not shrink: \
+         ask for at least as much, or use another file",
+        .path.display()
+    )]
+    HoldsMore { path: PathBuf, there: String, asked: String },
+    /// A sharded corpus that is smaller than the requested one.
+    #[error(
+        "{} is a sharded corpus, which does not grow.\n  there: {there}\n  asked: {asked}\ngenerate the larger one into \
+         another place, or use a corpus in a single file",
+        .path.display()
+    )]
+    ShardsDoNotGrow { path: PathBuf, there: String, asked: String },
+    /// A file that has grown since it was opened for reading.
+    #[error("{} has grown since it was opened; open it again", .0.display())]
+    Grown(PathBuf),
+    /// A file that another process has grown while this one was writing it.
+    #[error(
+        "{} was grown by another process, so this one has stopped; everything committed is safe, and the larger job \
+         makes the rest",
+        .0.display()
+    )]
+    GrownMeanwhile(PathBuf),
     /// A damaged chunk.
     #[error(
         "{}: chunk {chunk} ({}) is damaged: {damage}; other chunks can still be read, and {remedy}",
@@ -299,6 +323,7 @@ impl Error {
                 | Error::DamagedCopy { .. }
                 | Error::Forked(_)
                 | Error::Untrusted { .. }
+                | Error::Grown(_)
         );
         !is_other && !self.is_usage()
     }
@@ -377,6 +402,27 @@ pub(crate) fn not_a_corpus(path: &Path, reason: String) -> Error {
 pub(crate) fn other_recipe(path: &Path, there: &Recipe, asked: &Recipe) -> Error {
     let named = |recipe: &Recipe| format!("{} (recipe {})", recipe.summary(), hex(&recipe.hash()[..6]));
     Error::OtherRecipe { path: path.into(), there: named(there), asked: named(asked) }
+}
+
+/// Returns the error of a corpus that cannot grow to the recipe that was asked for, which is smaller
+/// or differs in more than its size.
+pub(crate) fn cannot_grow(path: &Path, there: &Recipe, asked: &Recipe) -> Error {
+    match other_recipe(path, there, asked) {
+        Error::OtherRecipe { path, there: named, asked: smaller } if asked.begins(there) => {
+            Error::HoldsMore { path, there: named, asked: smaller }
+        }
+        error => error,
+    }
+}
+
+/// Returns the error of a sharded corpus of another recipe, which may be a smaller one.
+pub(crate) fn other_shards(path: &Path, there: &Recipe, asked: &Recipe) -> Error {
+    match cannot_grow(path, there, asked) {
+        Error::OtherRecipe { path, there: smaller, asked: named } if there.begins(asked) => {
+            Error::ShardsDoNotGrow { path, there: smaller, asked: named }
+        }
+        error => error,
+    }
 }
 
 #[cfg(test)]

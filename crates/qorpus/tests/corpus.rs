@@ -357,7 +357,9 @@ fn another_recipe_is_refused_by_both_names() {
     let directory = TempDir::new().unwrap();
     let path = file(&directory, "c.db");
     generate(&path, &recipe(10));
-    let error = qorpus::generate(&path, &recipe(11), GenerateOptions::default(), &false.into(), &mut |_| {});
+    let options = RecipeOptions { random: 11, gates: "h,t,cx".into(), seed: 12, ..RecipeOptions::default() };
+    let other = options.recipe().unwrap();
+    let error = qorpus::generate(&path, &other, GenerateOptions::default(), &false.into(), &mut |_| {});
     let error = error.unwrap_err().to_string();
     assert!(error.contains("10 random circuits") && error.contains("11 random circuits"), "{error}");
     assert_eq!(CorpusFile::open(&path).unwrap().summary().unwrap().records, 10);

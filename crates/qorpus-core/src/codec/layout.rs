@@ -36,11 +36,16 @@ pub struct Codec {
 }
 
 impl Codec {
-    /// Creates the codec of `recipe`.
+    /// Creates the codec of files that were created with `recipe`.
     pub fn new(recipe: &Recipe) -> Codec {
+        Codec::with_check_seed(recipe, recipe.check_seed())
+    }
+
+    /// Creates the codec of a file of `recipe` whose checks have this seed: a file that has grown
+    /// keeps the seed with which it was created.
+    pub fn with_check_seed(recipe: &Recipe, check_seed: u64) -> Codec {
         let alphabet = recipe.alphabet();
         let (min, max) = recipe.space().lengths();
-        let [a, b, c, d, e, f, g, h, ..] = recipe.hash();
         let unitary_bytes = recipe.unitary_bytes();
         Codec {
             letters: alphabet.letters().len(),
@@ -51,7 +56,7 @@ impl Codec {
             stored: recipe.stores_unitaries().then(|| recipe.dtype()),
             labelled: recipe.space().is_appended(),
             codes: alphabet.letters().iter().map(|letter| xxh3_64(letter.text.as_bytes())).collect(),
-            seed: u64::from_le_bytes([a, b, c, d, e, f, g, h]),
+            seed: check_seed,
             unitary_bytes,
             block_bits: (UNITARY_BLOCK_BYTES / unitary_bytes.max(1)).max(1).ilog2(),
         }

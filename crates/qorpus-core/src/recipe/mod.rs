@@ -187,6 +187,32 @@ impl Recipe {
         Sha256::digest(self.to_json()).into()
     }
 
+    /// Returns the seed of all checks in a file that is created with this recipe: the first 8 bytes
+    /// of its hash. A file that grows keeps its seed.
+    pub fn check_seed(&self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.hash();
+        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    }
+
+    /// Returns whether its records are the first ones of `larger`, which agrees with it in all but
+    /// the number of random circuits, the longest word, or the bound of an enumeration. A recipe
+    /// begins itself.
+    pub fn begins(&self, larger: &Recipe) -> bool {
+        let (space, chunk_records) = (larger.space.clone(), larger.chunk_records);
+        self.space.begins(&larger.space)
+            && Recipe { space, chunk_records, ..self.clone() }.to_json() == larger.to_json()
+    }
+
+    /// Returns whether chunks of both recipes have the same number of records and pack circuits in
+    /// the same way.
+    pub fn has_layout_of(&self, other: &Recipe) -> bool {
+        let of_lengths = |recipe: &Recipe| {
+            let (min, max) = recipe.space.lengths();
+            (min, bits::width(max - min + 1))
+        };
+        self.chunk_records == other.chunk_records && of_lengths(self) == of_lengths(other)
+    }
+
     /// Returns a summary for people, such as `clifford: h, s, cx on 2 qubits; 1000 random circuits
     /// of 5..15 letters, seed 0`.
     pub fn summary(&self) -> String {
@@ -293,6 +319,51 @@ mod tests {
             [("[0,16]", "[0,17]"), (r#""s","#, ""), (r#":2,"qubits""#, r#":1,"qubits""#), ("1000", "0")]
         {
             assert!(Recipe::from_json(&json.replacen(from, to, 1)).is_err(), "{from} -> {to}");
+        }
+    }
+
+    #[test]
+    fn a_recipe_begins_those_that_differ_only_in_size() {
+        let alphabet = |gates| Alphabet::of(gates, 2);
+        let made = |gates, seed, records, (min, max), unitaries| {
+            let space = Space::random(&alphabet(gates), records, seed, min, max).unwrap();
+            Recipe::new(alphabet(gates), space, Dtype::Complex128, unitaries)
+        };
+        let small = made("h,t", 7, 1000, (5, 15), true);
+        let large = made("h,t", 7, u64::MAX >> 1, (5, 15), true);
+        assert!(small.begins(&small) && small.begins(&large) && small.has_layout_of(&large));
+        for other in [
+            made("h,t", 7, 999, (5, 15), true),
+            made("h,t", 8, 2000, (5, 15), true),
+            made("h,s", 7, 2000, (5, 15), true),
+            made("h,t", 7, 2000, (5, 16), true),
+            made("h,t", 7, 2000, (4, 15), true),
+            made("h,t", 7, 2000, (5, 15), false),
+            Recipe { dtype: Dtype::Complex64, ..large.clone() },
+        ] {
+            assert!(!small.begins(&other), "{}", other.summary());
+        }
+        let words = |min, max| {
+            let space = Space::words(&alphabet("h,t"), min, max).unwrap();
+            Recipe::new(alphabet("h,t"), space, Dtype::Complex128, false)
+        };
+        assert!(words(0, 5).begins(&words(0, 6)) && words(0, 5).has_layout_of(&words(0, 6)));
+        assert!(words(0, 7).begins(&words(0, 8)) && !words(0, 7).has_layout_of(&words(0, 8)));
+        assert!(!words(0, 6).begins(&words(0, 5)) && !words(0, 5).begins(&words(1, 6)));
+        assert!(!words(0, 5).begins(&large));
+        let distinct = |up_to, costs: [u32; 2], most_cost, max| {
+            let distinct = Distinct { up_to, costs: costs.to_vec(), most_cost };
+            let space = Space::distinct(&alphabet("h,t"), distinct, max).unwrap();
+            Recipe::new(alphabet("h,t"), space, Dtype::Complex128, false)
+        };
+        let (phase, exact, any) = (Equivalence::GlobalPhase, Equivalence::Exact, crate::circuit::MAX_LENGTH);
+        assert!(distinct(phase, [0, 0], 0, 5).begins(&distinct(phase, [0, 0], 0, 6)));
+        assert!(!distinct(phase, [0, 0], 0, 6).begins(&distinct(phase, [0, 0], 0, 5)));
+        let priced = distinct(phase, [0, 1], 3, any);
+        assert!(priced.begins(&distinct(phase, [0, 1], 4, any)));
+        assert!(priced.has_layout_of(&distinct(phase, [0, 1], 4, any)));
+        for other in [(phase, [0, 1], 2), (phase, [0, 2], 4), (exact, [0, 1], 4)] {
+            assert!(!priced.begins(&distinct(other.0, other.1, other.2, any)), "{other:?}");
         }
     }
 

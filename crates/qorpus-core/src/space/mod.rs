@@ -208,6 +208,29 @@ impl Space {
         }
     }
 
+    /// Returns whether its records are the first ones of `larger`, which differs only in its size:
+    /// the number of random circuits, the longest word, or the bound of an enumeration.
+    pub(crate) fn begins(&self, larger: &Space) -> bool {
+        let mut resized = self.clone();
+        let is_no_smaller = match (&mut resized.kind, &larger.kind) {
+            (SpaceKind::Random { .. } | SpaceKind::Cliffords { .. }, _) => {
+                resized.len = larger.len;
+                self.len <= larger.len
+            }
+            (SpaceKind::Words, _) => {
+                (resized.max, resized.len) = (larger.max, larger.len);
+                self.max <= larger.max
+            }
+            (SpaceKind::Distinct(own), SpaceKind::Distinct(other)) => {
+                let smaller = (own.most_cost, self.max);
+                (own.most_cost, resized.max) = (other.most_cost, larger.max);
+                smaller.0 <= other.most_cost && smaller.1 <= larger.max
+            }
+            _ => false,
+        };
+        is_no_smaller && resized == *larger
+    }
+
     /// Returns the mean length that decides the size of chunks: exact for random circuits, the
     /// longest for words, since most words are longest, and a rounded mean for Clifford operators.
     pub(crate) fn typical_length(&self) -> f64 {

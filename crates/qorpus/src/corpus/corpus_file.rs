@@ -9,7 +9,7 @@ use crate::error::{ChunkDamage, Error, Result, not_a_corpus, other_recipe};
 use crate::hex::hex;
 use crate::os::clock::{POLL_INTERVAL, now};
 use crate::paths::{absolute, wal_path};
-use crate::sqlite::connection::{self, Access, FileKind, RecipeIdentity};
+use crate::sqlite::connection::{self, Access, FileKind, RecipeIdentity, StoredRecipe};
 use crate::sqlite::failure::sqlite_on;
 use crate::sqlite::layout::Layout;
 use crate::sqlite::mmap::PublishedMapping;
@@ -80,21 +80,21 @@ pub struct CorpusFile {
 /// A recipe and values derived from it for reading; files of one recipe share it.
 #[derive(Debug)]
 pub(crate) struct SharedRecipe {
-    recipe: Recipe,
+    pub(super) stored: StoredRecipe,
     codec: Codec,
     kernel: Kernel,
     pub(super) buffer_pool: UnitaryBufferPool,
-    identity: RecipeIdentity,
+    pub(super) identity: RecipeIdentity,
 }
 
 impl SharedRecipe {
-    pub(crate) fn new(recipe: Recipe) -> Arc<SharedRecipe> {
+    pub(crate) fn new(stored: StoredRecipe) -> Arc<SharedRecipe> {
         Arc::new(SharedRecipe {
-            identity: RecipeIdentity::of(&recipe),
-            codec: Codec::new(&recipe),
-            kernel: Kernel::new(recipe.alphabet()),
+            identity: RecipeIdentity::of(&stored),
+            codec: stored.codec(),
+            kernel: Kernel::new(stored.recipe.alphabet()),
             buffer_pool: UnitaryBufferPool::default(),
-            recipe,
+            stored,
         })
     }
 }
@@ -118,7 +118,7 @@ impl CorpusFile {
             if missing { Error::NoWal(wal::warning(&path), Box::new(error)) } else { error }
         })?;
         match connection::identify(&connection, &path)? {
-            FileKind::Corpus(recipe) => CorpusFile::connected(path, connection, SharedRecipe::new(*recipe)),
+            FileKind::Corpus(stored) => CorpusFile::connected(path, connection, SharedRecipe::new(*stored)),
             FileKind::Empty => Err(Error::Empty(path)),
         }
     }
@@ -131,7 +131,7 @@ impl CorpusFile {
         match connection::identity(&connection, &path)? {
             Some(there) if there == known.identity => CorpusFile::connected(path, connection, known.clone()),
             Some(_) => match connection::identify(&connection, &path)? {
-                FileKind::Corpus(there) => Err(other_recipe(&path, &there, &known.recipe)),
+                FileKind::Corpus(there) => Err(other_recipe(&path, &there.recipe, &known.stored.recipe)),
                 FileKind::Empty => Err(Error::Empty(path)),
             },
             None => Err(Error::Empty(path)),
@@ -220,7 +220,12 @@ impl CorpusFile {
 
     /// Returns the recipe, which decides the records.
     pub fn recipe(&self) -> &Recipe {
-        &self.shared.recipe
+        &self.shared.stored.recipe
+    }
+
+    /// Returns the seed of the file's checks.
+    pub(crate) fn check_seed(&self) -> u64 {
+        self.shared.stored.check_seed
     }
 
     pub(crate) fn kernel(&self) -> &Kernel {
@@ -231,24 +236,26 @@ impl CorpusFile {
         &self.shared.codec
     }
 
-    /// Returns a summary of the file, in time independent of its size.
+    /// Returns a summary of the file as it is now, in time independent of its size.
     pub fn summary(&self) -> Result<Summary> {
-        let (records, content_hash) = self.read(totals)?;
-        let (expected, complete) = if self.recipe().space().enumerates().is_some() {
-            let complete = is_complete(self.recipe(), &self.levels()?);
+        let ((records, content_hash), now) =
+            self.read(|connection| Ok((totals(connection)?, self.recipe_now(connection)?)))?;
+        let recipe = &now.recipe;
+        let (expected, complete) = if recipe.space().enumerates().is_some() {
+            let complete = is_complete(recipe, &self.levels()?);
             (complete.then_some(records), complete)
         } else {
-            let expected = self.recipe().expected();
+            let expected = recipe.expected();
             (expected, expected.is_none_or(|expected| records == expected))
         };
         Ok(Summary {
             records,
             expected,
             complete,
-            recipe_hash: hex(&self.recipe().hash()),
+            recipe_hash: hex(&recipe.hash()),
             content_hash,
             bytes: bytes_of(&self.path) + bytes_of(&wal_path(&self.path)),
-            format_version: self.recipe().format_version(),
+            format_version: now.format_version(),
             sqlite_version: rusqlite::version(),
             wal_missing: wal::is_found(&self.path),
         })
@@ -312,6 +319,9 @@ impl CorpusFile {
     }
 
     pub(crate) fn damaged(&self, number: u64, damage: ChunkDamage) -> Error {
+        if self.has_grown().unwrap_or_default() {
+            return Error::Grown(self.path.clone());
+        }
         self.blamed(damaged(self.recipe(), self.path.clone(), number, damage))
     }
 

@@ -7,17 +7,18 @@
 //! (WAL) on, and the last one leaves a single plain file behind.
 
 use crate::corpus::journal_mode::{SHORT_TIMEOUT, is_mode, set_journal_mode};
-use crate::error::{Error, Result, other_recipe};
+use crate::error::{Error, Result, cannot_grow, other_recipe};
+use crate::hex::hex;
 use crate::options::job::Durability;
 use crate::os::durable_names::{DurableNames, FileState};
 use crate::os::filesystem;
 use crate::os::sidecar_lock::{SidecarLock, WriteLock};
 use crate::paths::{absolute, wal_path};
-use crate::sqlite::connection::{self, Access, BusyTimeout, FileKind, PAGE_SIZE};
+use crate::sqlite::connection::{self, Access, BusyTimeout, FileKind, PAGE_SIZE, StoredRecipe};
 use crate::sqlite::failure::sqlite_on;
 use crate::sqlite::wal;
 use crate::tables::label_names::label_names;
-use crate::tables::metadata::create;
+use crate::tables::metadata;
 use qorpus_core::Recipe;
 use rusqlite::{Connection, DropBehavior, ErrorCode, Transaction, TransactionBehavior};
 use std::cell::Cell;
@@ -51,6 +52,10 @@ pub(crate) struct CorpusWriter {
     busy_timeout: BusyTimeout,
     lock: SidecarLock,
     durability: Durability,
+    /// The recipe of the file, and the seed of its checks.
+    stored: StoredRecipe,
+    /// The recipe's hash as stored; `None` if the file cannot grow.
+    recipe_hash: Option<String>,
     process: u32,
     poisoned: Cell<bool>,
     /// The file when this writer last had the write lock.
@@ -63,6 +68,30 @@ impl CorpusWriter {
     /// Opens the corpus at `path`, creating it if it does not exist. An existing one must have this
     /// recipe.
     pub(crate) fn open(path: &Path, recipe: &Recipe, durability: Durability) -> Result<CorpusWriter> {
+        let check = |path: &Path, there: &Recipe| match there.hash() == recipe.hash() {
+            true => Ok(()),
+            false => Err(other_recipe(path, there, recipe)),
+        };
+        CorpusWriter::open_if(path, recipe, durability, check)
+    }
+
+    /// Opens the corpus at `path` as [`open`](CorpusWriter::open) does. An existing one may also be
+    /// smaller than `recipe`, to grow.
+    pub(crate) fn open_to_grow(path: &Path, recipe: &Recipe, durability: Durability) -> Result<CorpusWriter> {
+        let check = |path: &Path, there: &Recipe| match there.begins(recipe) {
+            true => Ok(()),
+            false => Err(cannot_grow(path, there, recipe)),
+        };
+        CorpusWriter::open_if(path, recipe, durability, check)
+    }
+
+    /// Opens the corpus at `path`; `check` refuses the recipe of an existing one.
+    fn open_if(
+        path: &Path,
+        recipe: &Recipe,
+        durability: Durability,
+        check: impl FnOnce(&Path, &Recipe) -> Result<()>,
+    ) -> Result<CorpusWriter> {
         let path = absolute(path)?;
         filesystem::check(path.parent().unwrap_or(&path), &path)?;
         if wal::is_missing(&path) {
@@ -74,10 +103,12 @@ impl CorpusWriter {
         let (connection, busy_timeout) = connection::open(&path, Access::Create)?;
         connection::check_size(&connection, &path)?;
         let failed = |error| sqlite_on(&connection, &path, "set it up")(error);
-        let is_new = match connection::identify(&connection, &path)? {
-            FileKind::Empty => true,
-            FileKind::Corpus(there) if there.hash() == recipe.hash() => false,
-            FileKind::Corpus(there) => return Err(other_recipe(&path, &there, recipe)),
+        let (is_new, stored) = match connection::identify(&connection, &path)? {
+            FileKind::Empty => (true, StoredRecipe::new(recipe.clone())),
+            FileKind::Corpus(there) => {
+                check(&path, &there.recipe)?;
+                (false, *there)
+            }
         };
         connection.pragma_update(None, "synchronous", durability.pragma(false)).map_err(failed)?;
         if is_new {
@@ -89,7 +120,7 @@ impl CorpusWriter {
         }
         if is_new {
             set_journal_mode(&connection, &busy_timeout, "PERSIST", SHORT_TIMEOUT);
-            create(&connection, &path, recipe)?;
+            metadata::create(&connection, &path, recipe)?;
         }
         connection::bound_cache(&connection, &path)?;
         // This writer checkpoints by itself, while the others wait, instead of inside some
@@ -112,6 +143,8 @@ impl CorpusWriter {
             busy_timeout,
             lock,
             durability,
+            recipe_hash: can_grow(&stored.recipe).then(|| hex(&stored.recipe.hash())),
+            stored,
             process: std::process::id(),
             poisoned: Cell::new(false),
             seen: Cell::new(seen),
@@ -124,11 +157,48 @@ impl CorpusWriter {
         &self.lock
     }
 
+    /// Returns the recipe of the file, and the seed of its checks.
+    pub(crate) fn stored(&self) -> &StoredRecipe {
+        &self.stored
+    }
+
+    /// Makes the recipe of the file a larger one, in one transaction with `change`.
+    pub(crate) fn grow(
+        &mut self,
+        grown: StoredRecipe,
+        change: impl FnOnce(&Transaction<'_>) -> Result<()>,
+    ) -> Result<()> {
+        self.transact(|transaction| {
+            change(transaction)?;
+            metadata::grow(transaction, &grown).map_err(sqlite_on(transaction, &self.path, "write to it"))
+        })?;
+        self.recipe_hash = Some(hex(&grown.recipe.hash()));
+        self.stored = grown;
+        Ok(())
+    }
+
+    /// Refuses to continue if another process has grown the file: chunks of the smaller recipe would
+    /// no longer fit.
+    fn check_recipe(&self, transaction: &Transaction<'_>) -> Result<()> {
+        let Some(own) = &self.recipe_hash else { return Ok(()) };
+        let there = metadata::recipe_hash(transaction).map_err(sqlite_on(
+            &self.connection,
+            &self.path,
+            "read its recipe",
+        ))?;
+        if there == *own { Ok(()) } else { Err(Error::GrownMeanwhile(self.path.clone())) }
+    }
+
     /// Runs `change` as one transaction; when this returns, its effect is durable.
     ///
     /// After an error, such as a failed fsync, it is unknown which pages reached the disk, so the
     /// writer refuses all further writes.
     pub(crate) fn write<T>(&self, change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
+        let failed = sqlite_on(&self.connection, &self.path, "write to it");
+        self.transact(|transaction| change(transaction).map_err(failed))
+    }
+
+    fn transact<T>(&self, change: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
         self.check_handle()?;
         let write_lock = self.lock.write_lock()?;
         self.check_file()?;
@@ -177,11 +247,12 @@ impl CorpusWriter {
         label_names(&self.connection).map_err(sqlite_on(&self.connection, &self.path, "read its labels"))
     }
 
-    fn commit<T>(&self, change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
+    fn commit<T>(&self, change: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
         let failed = sqlite_on(&self.connection, &self.path, "write to it");
         let begin = || Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate);
         let mut transaction = self.retry_busy("the lock of another program", begin).map_err(&failed)?;
-        let result = change(&transaction).map_err(&failed)?;
+        self.check_recipe(&transaction)?;
+        let result = change(&transaction)?;
         self.save_wal_name()?;
         // A commit that meets a reader leaves the transaction open, to be committed again.
         let commit = || self.connection.execute_batch("COMMIT");
@@ -276,6 +347,11 @@ impl CorpusWriter {
         let busy = self.connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| row.get(0));
         busy.map(|busy: bool| !busy)
     }
+}
+
+/// Returns whether files of this recipe may grow to a larger one.
+fn can_grow(recipe: &Recipe) -> bool {
+    recipe.expected().is_some() || recipe.space().enumerates().is_some()
 }
 
 impl Drop for CorpusWriter {

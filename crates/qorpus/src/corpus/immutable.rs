@@ -83,7 +83,10 @@ impl CorpusFile {
                 table: MappedTable::new(connection),
             });
             let has_table = file.with_dependent(|_, open| open.table.is_some());
-            let rows = RowCache::new(self.recipe(), ids.end - ids.start, MAX_SLOTS);
+            let rows = self.read(|connection| {
+                let now = self.recipe_now(connection)?;
+                Ok(RowCache::new(&now.recipe, ids.end - ids.start, MAX_SLOTS))
+            })?;
             let chunks = ChunkCache::new(if has_table { FEW_SLOTS } else { MAX_SLOTS });
             self.mapped.replace(Some(MappedFile { ids, file: Backing::Sqlite(file), rows, chunks }));
         }
@@ -97,15 +100,20 @@ impl CorpusFile {
         }
         let (size, len) = (self.recipe().chunk_records(), self.recipe().space().len());
         let ids = |chunks: Range<u64>| chunks.start * size..chunks.end.saturating_mul(size).min(len);
-        Ok(self.made()?.map(ids))
+        Ok(self.made()?.map(ids).filter(|ids| !ids.is_empty()))
     }
 
     /// Returns the chunks that are done, if there are any and they are consecutive.
     pub(crate) fn made(&self) -> Result<Option<Range<u64>>> {
-        let (chunks, size) = (self.recipe().chunks(), self.recipe().chunk_records());
-        let (done, (records, _)) =
-            self.read(|connection| Ok((claims::done_in_one(connection, chunks)?, totals(connection)?)))?;
-        let end = |done: &Range<u64>| done.end.saturating_mul(size).min(self.recipe().space().len());
+        let size = self.recipe().chunk_records();
+        let (done, records, len) = self.read(|connection| {
+            let now = self.recipe_now(connection)?;
+            // Of a file that is generated again, the chunks of this recipe are gone.
+            let stays = now.recipe.has_layout_of(self.recipe());
+            let done = claims::done_in_one(connection, now.recipe.chunks())?.filter(|_| stays);
+            Ok((done, totals(connection)?.0, now.recipe.space().len()))
+        })?;
+        let end = |done: &Range<u64>| done.end.saturating_mul(size).min(len);
         Ok(done.filter(|done| end(done) - done.start * size == records))
     }
 

@@ -136,7 +136,12 @@ impl CorpusFile {
             return Err(LookupError::Damage(ChunkDamage::Missing));
         }
         if !self.recipe().space().is_appended() {
-            let ids = self.recipe().chunk_ids(id / self.recipe().chunk_records());
+            let number = id / self.recipe().chunk_records();
+            let mut ids = self.recipe().chunk_ids(number);
+            // The last chunk gets more records when the file grows.
+            if ids.end - ids.start < self.recipe().chunk_records() {
+                ids = self.recipe_now(connection)?.recipe.chunk_ids(number);
+            }
             let span = ChunkSpan { first_id: ids.start, count: ids.end - ids.start };
             return Ok(ChunkLocation { span, has_labels: false });
         }
@@ -179,6 +184,9 @@ impl CorpusFile {
         }
         if !claims::within(connection, &(number..number + 1))?.is_empty() {
             return Ok(Error::NotYet { path: self.path.clone(), id, records, len });
+        }
+        if self.is_other(connection)? {
+            return Ok(Error::Grown(self.path.clone()));
         }
         let damage = match error {
             LookupError::Damage(damage) => damage,

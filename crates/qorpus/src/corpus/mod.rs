@@ -3,6 +3,7 @@
 
 pub(crate) mod corpus_file;
 pub(crate) mod corpus_writer;
+pub(crate) mod growth;
 pub(crate) mod ids;
 pub(crate) mod immutable;
 pub(crate) mod journal_mode;

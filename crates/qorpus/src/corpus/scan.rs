@@ -23,12 +23,12 @@ impl CorpusFile {
                 self.chunks(next..numbers.end.min(next.saturating_add(self.scan_chunks())))?;
             for (number, chunk) in chunks {
                 let (chunk, damaged) = (chunk.as_ref(), |damage| self.damaged(number, damage));
-                self.check_ids(&chunk, number).map_err(damaged)?;
+                let records = self.records_of(&chunk, number).map_err(damaged)?;
+                // This checks the count too.
                 self.codec().decode(&chunk, &mut circuits).map_err(|damage| damaged(damage.into()))?;
-                let stored = self
-                    .codec()
-                    .unitaries(&chunk, 0..circuits.len())
-                    .map_err(|damage| damaged(damage.into()))?;
+                circuits.truncate(records);
+                let stored =
+                    self.codec().unitaries(&chunk, 0..records).map_err(|damage| damaged(damage.into()))?;
                 let place = ChunkSpan { first_id: chunk.first_id, count: chunk.count };
                 let labels =
                     self.codec().labels(place, chunk.labels).map_err(|damage| damaged(damage.into()))?;
@@ -122,6 +122,22 @@ impl CorpusFile {
             }
         }
         Ok((chunks, numbers.end))
+    }
+
+    /// Returns how many records of this recipe chunk `number` has: the last one may have more, if the
+    /// file has grown.
+    fn records_of(&self, chunk: &ChunkRef<'_>, number: u64) -> Result<usize, ChunkDamage> {
+        let ids = self.recipe().chunk_ids(number);
+        let own = ids.end - ids.start;
+        let is_last = !self.recipe().space().is_appended() && own < self.recipe().chunk_records();
+        if is_last
+            && chunk.first_id == ids.start
+            && (own..=self.recipe().chunk_records()).contains(&chunk.count)
+        {
+            return Ok(own as usize);
+        }
+        self.check_ids(chunk, number)?;
+        usize::try_from(chunk.count).map_err(|_| ChunkDamage::Ids)
     }
 
     /// Returns whether ids and count are those of chunk `number`.

@@ -3,6 +3,7 @@
 
 use crate::distinct::candidate::{KeyRanges, Shortest};
 use crate::distinct::expand::{Expand, Expander};
+use crate::distinct::index::Index;
 use crate::distinct::labels;
 use crate::distinct::letters::{Letters, with_letters};
 use crate::distinct::row_format::RowFormat;
@@ -17,6 +18,8 @@ use std::ops::Range;
 pub(super) struct Context {
     pub(super) recipe: Recipe,
     pub(super) codec: Codec,
+    /// The seed of the checks of the file that is written.
+    check_seed: u64,
     pub(super) format: RowFormat,
     pub(super) letters: Letters,
     pub(super) tolerance: Tolerance,
@@ -41,6 +44,7 @@ impl Context {
         };
         Ok(Context {
             codec: Codec::new(recipe),
+            check_seed: recipe.check_seed(),
             format: RowFormat::new(recipe.alphabet().letters().len()),
             is_closed: inverses.iter().enumerate().all(has_equal_cost),
             inverses: inverses.iter().map(|inverse| inverse.map_or(0, |inverse| 1 << inverse)).collect(),
@@ -52,6 +56,16 @@ impl Context {
             letters,
             costs,
         })
+    }
+
+    /// Returns the context for a file whose checks have this seed.
+    pub(super) fn of_file(self, check_seed: u64) -> Context {
+        Context { codec: Codec::with_check_seed(&self.recipe, check_seed), check_seed, ..self }
+    }
+
+    /// Returns the index of a level.
+    pub(super) fn index(&self, number: usize, level: &Level) -> Index {
+        Index::new(&self.recipe, self.check_seed, number, level)
     }
 
     /// Returns the number of letters.

@@ -3,14 +3,15 @@
 use crate::corpus::corpus_writer::CorpusWriter;
 use crate::distinct::candidate::Shortest;
 use crate::distinct::context::Context;
-use crate::distinct::index::Index;
 use crate::distinct::job::{Enumeration, Resources};
 use crate::distinct::progress::{EnumerateProgress, Reporter};
+use crate::distinct::recode::recode;
 use crate::distinct::remote::Remote;
 use crate::distinct::spill::{self, Bucketing, SpillDirectory};
 use crate::error::{Error, Result, io};
 use crate::options::distinct::EnumerateOptions;
 use crate::options::job::threads;
+use crate::produce::grow::{Growth, open_grown};
 use crate::produce::progress::Outcome;
 use crate::tables::chunks::insert_chunks;
 use crate::tables::label_names::add_label;
@@ -75,7 +76,7 @@ fn run(
     stop: &AtomicBool,
     callback: &mut dyn FnMut(EnumerateProgress),
 ) -> Result<(Outcome, EnumerateProgress)> {
-    let context = &Context::new(recipe)?;
+    let context = Context::new(recipe)?;
     let jobs = threads(options.jobs)?;
     let memory = match (options.memory, &remote) {
         (Some(memory), _) => memory,
@@ -87,8 +88,19 @@ fn run(
     }
     let path = &crate::paths::absolute(path)?;
     spill::check_directory(path)?;
-    let writer = CorpusWriter::open(path, recipe, options.durability)?;
-    let spill = SpillDirectory::open(path, recipe)?;
+    let mut spill = None;
+    // The lock of its directory before the growth, which would stop another process's enumeration.
+    let mut prepare = |_: &CorpusWriter, _: &Growth| {
+        if spill.is_none() {
+            spill = Some(SpillDirectory::open(path, recipe)?);
+        }
+        Ok(())
+    };
+    let writer = open_grown(path, recipe, options.durability, &mut prepare, &|transaction, recipes| {
+        recode(transaction, path, recipes, stop)
+    })?;
+    let Some(spill) = spill else { return Err(Error::Defect("opening the corpus".into())) };
+    let context = &context.of_file(writer.stored().check_seed);
     let resources = Resources { path, context, jobs, memory, spill, stop };
     Enumeration { resources, writer, reporter: Reporter::new(callback) }.run(remote)
 }
@@ -139,7 +151,7 @@ impl Enumeration<'_> {
         circuits.push([]);
         let survivor = Shortest { origin: 0, circuits: 1, first: 0, last: 0 };
         let chunk = context.chunk(0, &circuits, &[survivor], 0)?;
-        let index = Index::new(&context.recipe, 0, &level);
+        let index = context.index(0, &level);
         let block = index.encode(0, &[(context.key_of_identity(), 0)]);
         self.writer.write(|transaction| {
             for name in context.label_names() {

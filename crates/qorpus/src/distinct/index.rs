@@ -34,15 +34,15 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// Returns the index of level `number` of a corpus with this recipe.
-    pub(super) fn new(recipe: &Recipe, number: usize, level: &Level) -> Index {
-        let [a, b, c, d, e, f, g, h, ..] = recipe.hash();
+    /// Returns the index of level `number` of a corpus with this recipe, whose checks have this
+    /// seed.
+    pub(super) fn new(recipe: &Recipe, check_seed: u64, number: usize, level: &Level) -> Index {
         let max_origin = level.first_id.saturating_mul(recipe.alphabet().letters().len() as u64);
         Index {
             number: number as u64,
             bits: level.records.div_ceil(MAX_MEAN_ENTRIES).max(1).next_power_of_two().ilog2(),
             origin_bytes: (u64::BITS - max_origin.leading_zeros()).div_ceil(8) as usize,
-            seed: u64::from_le_bytes([a, b, c, d, e, f, g, h]),
+            seed: check_seed,
         }
     }
 
@@ -118,4 +118,20 @@ impl Index {
         let place = |key: &u128| (self.block(*key), self.part(*key));
         (place(keys.start())..=place(keys.end())).contains(&(block, part))
     }
+}
+
+/// Returns a block with a check of another seed; `None` if its check fails.
+pub(super) fn sealed_again(place: u64, mut block: Vec<u8>, before: u64, after: u64) -> Option<Vec<u8>> {
+    let checksum = block.split_off(block.len().checked_sub(CHECKSUM_BYTES)?);
+    if checksum != xxh3_64_with_seed(&block, before ^ place).to_le_bytes() {
+        return None;
+    }
+    let checksum = xxh3_64_with_seed(&block, after ^ place);
+    block.extend_from_slice(&checksum.to_le_bytes());
+    Some(block)
+}
+
+/// Returns the number of the level of the block at this place.
+pub(super) fn level_of(place: u64) -> usize {
+    (place >> LEVEL_SHIFT) as usize
 }

@@ -67,7 +67,7 @@ pub(super) struct IndexFill {
 
 impl IndexFill {
     pub(super) fn new(context: &Context, number: usize, level: &Level, bucketing: Bucketing) -> IndexFill {
-        let index = Index::new(&context.recipe, number, level);
+        let index = context.index(number, level);
         let ranges = level.records.div_ceil(FILL_KEYS).next_power_of_two().min(index.blocks());
         IndexFill { index, level: number, buckets: bucketing.buckets, ranges: context.key_ranges(ranges) }
     }

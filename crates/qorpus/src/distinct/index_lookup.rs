@@ -52,7 +52,7 @@ impl<'a, A: Arithmetic> IndexLookup<'a, A> {
         if level.records == 0 {
             return Ok(());
         }
-        let index = Index::new(corpus.recipe(), number, level);
+        let index = Index::new(corpus.recipe(), corpus.check_seed(), number, level);
         let keys = keys_near(self.letters, self.letters.key(target), error);
         for block in index.block(*keys.start())..=index.block(*keys.end()) {
             if self.last_block.as_ref().is_none_or(|last| (last.0, last.1) != (number, block)) {

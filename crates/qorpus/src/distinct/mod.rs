@@ -33,6 +33,7 @@ pub(crate) mod parallel;
 pub(crate) mod partition;
 pub(crate) mod progress;
 pub(crate) mod radix_sort;
+pub(crate) mod recode;
 pub(crate) mod remote;
 pub(crate) mod row_format;
 pub(crate) mod search;

@@ -4,7 +4,6 @@
 use crate::distinct::candidate::Shortest;
 use crate::distinct::commit::{COMMIT_BYTES, ORDERED_PARENTS, RecordPieces};
 use crate::distinct::dedup::Ambiguous;
-use crate::distinct::index::Index;
 use crate::distinct::index_builder::IndexWriter;
 use crate::distinct::job::Enumeration;
 use crate::distinct::messages::{RangeSummary, without_checksum};
@@ -148,7 +147,7 @@ impl ReceivedLevel<'_, '_> {
         self.expected = (0..parts).map(of_part).collect();
         self.level.records = self.expected.iter().sum();
         self.expected.extend(summaries.iter().map(|summary| summary.parts.iter().sum::<u64>()));
-        let index = Index::new(&self.job.resources.context.recipe, self.number, &self.level);
+        let index = self.job.resources.context.index(self.number, &self.level);
         self.index = Some(IndexWriter::new(&self.job.writer, index)?);
         Ok(())
     }

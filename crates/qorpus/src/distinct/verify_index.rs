@@ -41,7 +41,11 @@ pub(crate) fn verify_index(
     // Pieces of work are groups of blocks, of one level after the other.
     let mut pieces = 0;
     let ends = levels.iter().enumerate().map(|(number, level)| {
-        let blocks = if level.records == 0 { 0 } else { Index::new(corpus.recipe(), number, level).blocks() };
+        let blocks = if level.records == 0 {
+            0
+        } else {
+            Index::new(corpus.recipe(), corpus.check_seed(), number, level).blocks()
+        };
         pieces += (blocks as usize).div_ceil(GROUP_BLOCKS);
         pieces
     });
@@ -89,7 +93,7 @@ fn verify_blocks<A: Arithmetic>(
     blocks: Range<u64>,
     sample: f64,
 ) -> Result<Option<(u64, u64)>> {
-    let index = Index::new(corpus.recipe(), number, level);
+    let index = Index::new(corpus.recipe(), corpus.check_seed(), number, level);
     let blocks = blocks.start..blocks.end.min(index.blocks());
     let read = corpus.read(|connection| {
         let blocks = blocks.clone().map(|block| index.read(connection, block));

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::export::format::{ExportSource, Format};
 use crate::export::given::GivenColumn;
 use crate::export::{csv, npy, parquet, qasm};
+use crate::hex::hex;
 use crate::paths::absolute;
 use crate::produce::progress::Outcome;
 use crate::read::corpus::Corpus;
@@ -51,6 +52,10 @@ pub fn export(
     };
     let out = absolute(out)?;
     let (recipe, summary) = (corpus.recipe(), corpus.summary()?);
+    // The header and the records of a file must be of one recipe.
+    if summary.recipe_hash != hex(&recipe.hash()) {
+        return Err(Error::Grown(corpus.place()));
+    }
     // Read before the chunks: chunks that are done now exist later, too.
     let todo = if summary.complete { Vec::new() } else { corpus.todo()? };
     let numbers = corpus.numbers(&summary);

@@ -154,7 +154,7 @@ fn add(
     report: &mut dyn FnMut(Progress),
 ) -> Result<Outcome> {
     let mut circuits = Circuits::default();
-    let step = corpus.scan_chunks();
+    let (step, sealed) = (corpus.scan_chunks(), writer.stored().codec());
     for start in chunks.clone().step_by(step.try_into().unwrap_or(usize::MAX)) {
         if stop.load(Ordering::Relaxed) {
             return Ok(Outcome::Interrupted);
@@ -171,7 +171,22 @@ fn add(
                         .map_err(|damage| corpus.damaged(number, damage))?;
                     let decoded = corpus.codec().decode(&chunk.as_ref(), &mut circuits);
                     decoded.map_err(|damage| corpus.damaged(number, damage.into()))?;
-                    Ok(chunk)
+                    // A file that has grown has another seed.
+                    if corpus.check_seed() == writer.stored().check_seed {
+                        return Ok(chunk);
+                    }
+                    let unitaries = chunk.unitaries.map(|mut column| {
+                        column.truncate(circuits.len() * sealed.unitary_bytes());
+                        column
+                    });
+                    let mut again = Chunk::default();
+                    sealed.encode_stored(
+                        chunk.first_id,
+                        &circuits,
+                        unitaries.unwrap_or_default(),
+                        &mut again,
+                    );
+                    Ok(again)
                 });
                 let chunks: Vec<Chunk> = chunks.collect::<Result<_>>()?;
                 next = until;

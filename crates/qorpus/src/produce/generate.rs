@@ -10,11 +10,12 @@ use crate::error::{Error, Result};
 use crate::options::job::{GenerateOptions, threads};
 use crate::os::{filesystem, workers};
 use crate::produce::chunk_builder::ChunkBuilder;
+use crate::produce::grow::{Growth, open_grown, restart};
 use crate::produce::progress::{Idle, Outcome, Progress};
 use crate::produce::stored_size::stored_bytes;
 use crate::tables::chunks::{insert_chunks, totals};
 use crate::tables::claims::{self, PendingRange};
-use qorpus_core::{Chunk, Codec, Kernel, Recipe};
+use qorpus_core::{Chunk, Kernel, Recipe};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -57,7 +58,7 @@ pub(crate) fn generate_in(
     stop: &AtomicBool,
     report: &mut dyn FnMut(Progress),
 ) -> Result<(Outcome, Progress)> {
-    let (codec, kernel) = (Codec::new(recipe), Kernel::new(recipe.alphabet()));
+    let (codec, kernel) = (store.stored().codec(), Kernel::new(recipe.alphabet()));
     let (orders, queue) = mpsc::channel::<u64>();
     let (deliver, finished) = mpsc::channel::<Delivery>();
     let (queue, codec, kernel) = (&Mutex::new(queue), &codec, &kernel);
@@ -284,11 +285,16 @@ pub(crate) fn generate_file(
     if is_new {
         check_room(part.end - part.start)?;
     }
-    let store = CorpusWriter::open(path, recipe, options.durability)?;
-    if !is_new {
-        let pending = store.read(|transaction| claims::within(transaction, &part))?;
-        check_room(pending.iter().map(|pending| pending.chunks.end - pending.chunks.start).sum())?;
-    }
+    let mut prepare = |store: &CorpusWriter, growth: &Growth| {
+        if is_new {
+            Ok(())
+        } else {
+            check_room(store.read(|transaction| growth.pending(transaction, &part))?)
+        }
+    };
+    let store = open_grown(path, recipe, options.durability, &mut prepare, &|transaction, (_, after)| {
+        restart(transaction, path, after)
+    })?;
     let idle = part.is_empty().then(|| Idle { part: options.part, shares: recipe.chunks(), sharded: false });
     let (outcome, progress) = generate_in(store, recipe, jobs, part, stop, report)?;
     Ok((outcome, Progress { idle, ..progress }))

@@ -63,7 +63,10 @@ impl Corpus {
 
     /// Returns the possible numbers of the chunks that existed at the time of `summary`.
     pub(crate) fn numbers(&self, summary: &Summary) -> Range<u64> {
-        0..summary.expected.unwrap_or(summary.records).div_ceil(self.recipe.stride())
+        let records = summary.expected.unwrap_or(summary.records);
+        // A file may have grown since it was opened.
+        let own = self.recipe.expected().map_or(records, |own| records.min(own));
+        0..own.div_ceil(self.recipe.stride())
     }
 
     /// Returns the ids of the records that exist at this moment: in a sharded corpus the records of

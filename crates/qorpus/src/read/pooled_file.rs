@@ -66,8 +66,12 @@ impl PooledFile {
         let corpus = CorpusFile::open(&self.path).map_err(|error| {
             if bytes_of(&self.path) < self.bytes { Error::Changed(self.path.clone()) } else { error }
         })?;
-        if self.recipe.hash() != corpus.recipe().hash() {
-            return Err(other_recipe(&self.path, corpus.recipe(), &self.recipe));
+        let there = corpus.recipe();
+        if !self.recipe.begins(there) {
+            return Err(other_recipe(&self.path, there, &self.recipe));
+        }
+        if !self.recipe.has_layout_of(there) {
+            return Err(Error::Grown(self.path.clone()));
         }
         Ok(Box::new(corpus))
     }

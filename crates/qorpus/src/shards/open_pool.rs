@@ -15,6 +15,7 @@ use crate::shards::naming::MANIFEST;
 use crate::shards::put_mode::Version;
 use crate::shards::shard::Shard;
 use crate::shards::sharded::Shards;
+use crate::sqlite::connection::StoredRecipe;
 use crate::sqlite::layout::Layout;
 use qorpus_core::Recipe;
 use std::collections::VecDeque;
@@ -130,7 +131,7 @@ impl OpenShards {
     /// Opens the directory at `path`, and none of its shards.
     pub(crate) fn open(path: &Path) -> Result<OpenShards> {
         let (shards, _) = Shards::open(path)?;
-        let shared = SharedRecipe::new(shards.recipe.clone());
+        let shared = SharedRecipe::new(StoredRecipe::new(shards.recipe.clone()));
         let last = RwLock::new(ReadManifest::new(&shards)?);
         let pool = Arc::new(OpenPool::new(shards.sharding.count()));
         let handle: Weak<OpenPool> = Arc::downgrade(&pool);

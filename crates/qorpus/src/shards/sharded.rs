@@ -1,7 +1,7 @@
 //! A sharded corpus: its storage, and the properties on which all its processes agree.
 
 use crate::corpus::corpus_file::CorpusFile;
-use crate::error::{Error, Result, other_recipe};
+use crate::error::{Error, Result, other_shards};
 use crate::options::job::Durability;
 use crate::os::atomic_file::sync_directory_of;
 use crate::paths::is_bucket;
@@ -79,7 +79,7 @@ impl Shards {
         }
         let (shards, manifest) = Shards::at(storage)?;
         if manifest.recipe.hash() != recipe.hash() {
-            return Err(other_recipe(shards.path(), &manifest.recipe, recipe));
+            return Err(other_shards(shards.path(), &manifest.recipe, recipe));
         }
         // Without a given size, any division is accepted.
         if shard_records.is_some() && manifest.sharding != sharding {

@@ -6,7 +6,7 @@ use crate::paths::{COMPANIONS, beside, wal_path};
 use crate::remedy::brief;
 use crate::sqlite::failure::{sqlite, sqlite_on};
 use crate::sqlite::{guard, schema};
-use qorpus_core::{FORMAT_VERSION, Recipe};
+use qorpus_core::{Codec, FORMAT_VERSION, Recipe};
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction};
@@ -239,31 +239,99 @@ fn pages(connection: &Connection) -> rusqlite::Result<u64> {
 pub(crate) enum FileKind {
     /// A new, empty file.
     Empty,
-    /// A corpus with this recipe.
-    Corpus(Box<Recipe>),
+    /// A corpus.
+    Corpus(Box<StoredRecipe>),
 }
 
-/// Checks the file's application id, version, recipe and its hash.
-pub(crate) fn identify(connection: &Connection, path: &Path) -> Result<FileKind> {
-    let Some(RecipeIdentity { json, hash }) = identity(connection, path)? else { return Ok(FileKind::Empty) };
-    let recipe = Recipe::from_json(&json).map_err(|error| not_a_corpus(path, brief(&error.to_string())))?;
-    if hash == hex(&recipe.hash()) {
-        Ok(FileKind::Corpus(Box::new(recipe)))
-    } else {
-        Err(not_a_corpus(path, "its recipe does not match the recipe's hash".into()))
+/// The recipe of a file, and the seed of its checks.
+#[derive(Debug, Clone)]
+pub(crate) struct StoredRecipe {
+    pub(crate) recipe: Recipe,
+    pub(crate) check_seed: u64,
+}
+
+impl StoredRecipe {
+    /// Returns the recipe of a new file.
+    pub(crate) fn new(recipe: Recipe) -> StoredRecipe {
+        StoredRecipe { check_seed: recipe.check_seed(), recipe }
+    }
+
+    /// Returns the value of `check_seed` in the file's metadata: the first digits of the hash of the
+    /// recipe with which the file was created. `None` if that is still its recipe.
+    pub(crate) fn check_seed_text(&self) -> Option<String> {
+        (self.check_seed != self.recipe.check_seed()).then(|| hex(&self.check_seed.to_le_bytes()))
+    }
+
+    /// Returns the version of the format that the file needs.
+    pub(crate) fn format_version(&self) -> u32 {
+        let with_seed = if self.check_seed_text().is_some() { CHECK_SEED_VERSION } else { 1 };
+        self.recipe.format_version().max(with_seed)
+    }
+
+    /// Returns the codec of its chunks.
+    pub(crate) fn codec(&self) -> Codec {
+        Codec::with_check_seed(&self.recipe, self.check_seed)
     }
 }
 
-/// The recipe of a file as stored: its text and its hash.
+/// The first version of the format with `check_seed` in the metadata.
+const CHECK_SEED_VERSION: u32 = 2;
+
+/// Checks the file's application id, version, recipe, its hash and the seed of its checks.
+pub(crate) fn identify(connection: &Connection, path: &Path) -> Result<FileKind> {
+    let Some(found) = identity(connection, path)? else { return Ok(FileKind::Empty) };
+    let not_a_corpus = |reason: String| not_a_corpus(path, reason);
+    let recipe = Recipe::from_json(&found.json).map_err(|error| not_a_corpus(brief(&error.to_string())))?;
+    if found.hash != hex(&recipe.hash()) {
+        return Err(not_a_corpus("its recipe does not match the recipe's hash".into()));
+    }
+    let check_seed = match &found.check_seed {
+        None => recipe.check_seed(),
+        Some(text) => parse_check_seed(text)
+            .ok_or_else(|| not_a_corpus(format!("its check_seed is damaged: '{}'", brief(text))))?,
+    };
+    let stored = StoredRecipe { recipe, check_seed };
+    let needed = i64::from(stored.format_version());
+    if found.version < needed {
+        let version = found.version;
+        return Err(not_a_corpus(format!("its format version is {version}, but its content needs {needed}")));
+    }
+    if found.version > needed {
+        let version = found.version;
+        return Err(not_a_corpus(format!("its format version is {version}, but its check_seed is missing")));
+    }
+    Ok(FileKind::Corpus(Box::new(stored)))
+}
+
+/// Reads 16 lower-case hexadecimal digits.
+fn parse_check_seed(text: &str) -> Option<u64> {
+    let seed = u64::from_str_radix(text, 16).ok()?.swap_bytes();
+    (text == hex(&seed.to_le_bytes())).then_some(seed)
+}
+
+/// The recipe of a file as stored: its text, its hash, the seed of the file's checks, and the
+/// version of the format.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct RecipeIdentity {
     json: String,
     hash: String,
+    check_seed: Option<String>,
+    version: i64,
 }
 
 impl RecipeIdentity {
-    pub(crate) fn of(recipe: &Recipe) -> RecipeIdentity {
-        RecipeIdentity { json: recipe.to_json(), hash: hex(&recipe.hash()) }
+    /// Returns the recipe's hash, in hexadecimal.
+    pub(crate) fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    pub(crate) fn of(stored: &StoredRecipe) -> RecipeIdentity {
+        RecipeIdentity {
+            json: stored.recipe.to_json(),
+            hash: hex(&stored.recipe.hash()),
+            check_seed: stored.check_seed_text(),
+            version: stored.format_version().into(),
+        }
     }
 }
 
@@ -291,7 +359,8 @@ pub(crate) fn identity(connection: &Connection, path: &Path) -> Result<Option<Re
     schema::check(connection, path)?;
     let json = meta(connection, path, "recipe")?.ok_or_else(|| not_a_corpus("it has no recipe".into()))?;
     let hash = meta(connection, path, "recipe_hash")?.unwrap_or_default();
-    Ok(Some(RecipeIdentity { json, hash }))
+    let check_seed = meta(connection, path, "check_seed")?;
+    Ok(Some(RecipeIdentity { json, hash, check_seed, version }))
 }
 
 fn meta(connection: &Connection, path: &Path, key: &str) -> Result<Option<String>> {

@@ -1,7 +1,7 @@
 //! The tables `chunks` and `totals`: records, and their number and hash.
 
 use qorpus_core::{Chunk, ContentHash};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use std::ops::Range;
 
 /// Adds missing chunks and counts them; returns the numbers of new records and bytes.
@@ -37,6 +37,24 @@ pub(crate) fn insert_chunk(connection: &Connection, chunk: &Chunk) -> rusqlite::
         chunk.labels,
     ])?;
     Ok(new == 1)
+}
+
+/// Returns the first chunk whose first id is at least this.
+pub(crate) fn next_chunk(connection: &Connection, first_id: u64) -> rusqlite::Result<Option<Chunk>> {
+    let sql = "SELECT first_id, count, checksum, content, circuits, unitaries, labels FROM chunks
+               WHERE first_id >= ?1 ORDER BY first_id LIMIT 1";
+    let chunk = connection.prepare_cached(sql)?.query_row([first_id], |row| {
+        Ok(Chunk {
+            first_id: row.get(0)?,
+            count: row.get(1)?,
+            checksum: row.get::<_, i64>(2)?.cast_unsigned(),
+            content: ContentHash::from_bytes(row.get(3)?),
+            circuits: row.get(4)?,
+            unitaries: row.get(5)?,
+            labels: row.get(6)?,
+        })
+    });
+    chunk.optional()
 }
 
 /// Returns the number of records and the sum of their hashes.

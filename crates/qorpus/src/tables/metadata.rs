@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::hex::hex;
-use crate::sqlite::connection::APPLICATION_ID;
+use crate::sqlite::connection::{APPLICATION_ID, StoredRecipe};
 use crate::sqlite::failure::sqlite_on;
 use crate::sqlite::schema;
 use crate::tables::claims;
@@ -35,6 +35,31 @@ pub(crate) fn create(connection: &Connection, path: &Path, recipe: &Recipe) -> R
     let transaction =
         Transaction::new_unchecked(connection, TransactionBehavior::Immediate).map_err(&failed)?;
     fill(&transaction).and_then(|()| transaction.commit()).map_err(failed)
+}
+
+/// Makes the recipe of a file a larger one. The seed of its checks stays.
+pub(crate) fn grow(transaction: &Transaction<'_>, grown: &StoredRecipe) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2";
+    let mut set = transaction.prepare_cached(sql)?;
+    set.execute(["recipe", &grown.recipe.to_json()])?;
+    set.execute(["recipe_hash", &hex(&grown.recipe.hash())])?;
+    match grown.check_seed_text() {
+        Some(text) => set.execute(["check_seed", &text])?,
+        None => transaction.execute("DELETE FROM meta WHERE key = 'check_seed'", [])?,
+    };
+    transaction.pragma_update(None, "user_version", grown.format_version())
+}
+
+/// Returns the recipe's hash, as stored.
+pub(crate) fn recipe_hash(connection: &Connection) -> rusqlite::Result<String> {
+    let sql = "SELECT value FROM meta WHERE key = 'recipe_hash'";
+    connection.prepare_cached(sql)?.query_row([], |row| row.get(0))
+}
+
+/// Returns the recipe's text, as stored.
+pub(crate) fn recipe_text(connection: &Connection) -> rusqlite::Result<String> {
+    let sql = "SELECT value FROM meta WHERE key = 'recipe'";
+    connection.prepare_cached(sql)?.query_row([], |row| row.get(0))
 }
 
 /// Returns the metadata, which should still explain the file in ten years.

@@ -14,7 +14,7 @@ use crate::sqlite::wal;
 use crate::tables::chunks::{delete_chunks, delete_chunks_outside, insert_chunk, recount, totals};
 use crate::tables::claims::{self, PendingRange};
 use crate::verify::report::{RepairOptions, Verification, VerifyOptions};
-use qorpus_core::{Chunk, Circuits, Codec, Kernel, unitarity_residual};
+use qorpus_core::{Chunk, Circuits, Kernel, unitarity_residual};
 use rusqlite::{Connection, OptionalExtension};
 use std::ops::Range;
 use std::path::Path;
@@ -50,6 +50,10 @@ pub(crate) fn verify_file(
         result.damaged_levels = index.damaged;
     }
     result.interrupted = stop.load(Ordering::Relaxed);
+    // What was found then belongs to no one recipe.
+    if corpus.has_grown()? {
+        return Err(Error::Grown(corpus.path().into()));
+    }
     if !result.damaged.is_empty() || !result.damaged_levels.is_empty() {
         corpus.check_whole()?;
     }
@@ -327,9 +331,9 @@ pub(crate) fn repair_file(
     if let Some(id) = found.mismatched.keys().next() {
         return Err(Error::Mismatched { path: path.into(), id: *id, records: found.mismatched.len() });
     }
-    let (codec, kernel) = (Codec::new(&recipe), Kernel::new(recipe.alphabet()));
-    let mut builder = ChunkBuilder::new(&recipe, &codec, &kernel);
     let writer = CorpusWriter::open(path, &recipe, Durability::Full)?;
+    let (codec, kernel) = (writer.stored().codec(), Kernel::new(recipe.alphabet()));
+    let mut builder = ChunkBuilder::new(&recipe, &codec, &kernel);
     for &number in found.damaged.keys() {
         let (chunk, ids) = (builder.chunk(number), recipe.chunk_ids(number));
         writer.write(|transaction| {
