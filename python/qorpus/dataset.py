@@ -32,7 +32,7 @@ class Readable:
         Args:
             batch_size: records of a batch.
             **options: the options of `Stream`: shuffle, window, seed, epoch, rank, world_size,
-                drop_last, columns and real_imag.
+                drop_last, columns, real_imag, dtype and augment.
 
         Returns:
             A `Stream`. Iterating over it yields a `Batch` at a time.
