@@ -17,7 +17,7 @@ class Batch(NamedTuple):
 
     Attributes:
         ids: int64 of shape (k,): the ids in the corpus.
-        unitaries: shape (k, d, d) for d = 2**qubits, in the corpus's dtype; with `real_imag` real
+        unitaries: shape (k, d, d) for d = 2**qubits, in the stream's dtype; with `real_imag` real
             and imaginary parts of shape (k, 2, d, d).
         circuits: int32 of shape (k, longest): numbers of letters in time order, padded with -1.
             Letter number j is `letters[j]` of the corpus.
@@ -35,6 +35,11 @@ class Batch(NamedTuple):
     unitaries: NDArray[Any] | None
     circuits: NDArray[np.int32] | None
     labels: dict[str, NDArray[Any]] | None
+
+    @property
+    def lengths(self) -> NDArray[np.int64] | None:
+        """The number of letters of each circuit, of shape (k,); None without circuits."""
+        return None if self.circuits is None else (self.circuits >= 0).sum(axis=1, dtype=np.int64)
 
     def take(self, places: NDArray[np.int64]) -> Batch:
         """Copy the records at the given places of the batch.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, cast, overload
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     import qorpus.torch
-    from qorpus._qorpus import Ids, Records
+    from qorpus._qorpus import Ids, Path, Records
 
 
 class Readable:
@@ -32,7 +32,7 @@ class Readable:
         Args:
             batch_size: records of a batch.
             **options: the options of `Stream`: shuffle, window, seed, epoch, rank, world_size,
-                drop_last, columns and real_imag.
+                drop_last, columns, real_imag, dtype and augment.
 
         Returns:
             A `Stream`. Iterating over it yields a `Batch` at a time.
@@ -195,6 +195,57 @@ class Readable:
             name: Split(records, name, *shares, seed, UnitarySide(sides, number))
             for number, (name, shares) in enumerate(ranges.items())
         }
+
+
+    def to_hf(
+        self,
+        path: Path,
+        splits: Mapping[str, Records] | None = None,
+        *,
+        shard: int | None = None,
+        progress: bool | Callable[[int, int], object] = True,
+    ) -> None:
+        """Write a dataset for Hugging Face: Parquet files and a card that describes them.
+
+        `datasets.load_dataset(path)` reads the directory, and `huggingface_hub` uploads it. The
+        directory appears when it is complete. A process that is killed leaves a hidden directory
+        beside it, which you may delete. Needs pyarrow.
+
+        The columns are `id`, `circuit` (a text), `letters` (numbers with names), `length`,
+        `count_GATE` for each gate, the labels that were appended with the records, and `unitary`,
+        an array of shape (d, d, 2) with real and imaginary parts, in the corpus's order of qubits.
+        Labels that are numbers are float64, or int64 in an enumeration. The card states no license:
+        add yours to its metadata.
+
+        Args:
+            path: the directory; it must not exist, or be empty.
+            splits: a dict from names to splits of this corpus, as `split` returns. By default one
+                split "train" with all records.
+            shard: the most records of a file; by default as many as take 512 MiB uncompressed.
+            progress: True shows the progress on a terminal or in a notebook, and a line every 30
+                seconds elsewhere. A function is called instead, with the number of records written
+                and of all.
+
+        Raises:
+            qorpus.MissingLibrary: pyarrow is not installed.
+            qorpus.InvalidArgument: a split belongs to another corpus or is empty; or an integer
+                label has no exact float64.
+            qorpus.MissingRecord: the corpus is not complete; `corpus.present()` is.
+            qorpus.Error: the directory contains files or cannot be written.
+
+        Examples:
+            >>> recipe = qorpus.Recipe(gates="h,t,cx", qubits=2, random=1000)
+            >>> recipe.to_hf("circuits", recipe.split(train=0.9, test=0.1))
+            >>> import pathlib
+            >>> for file in sorted(pathlib.Path("circuits").rglob("*.*")):
+            ...     print(file)
+            circuits/README.md
+            circuits/data/test-00000-of-00001.parquet
+            circuits/data/train-00000-of-00001.parquet
+        """
+        from qorpus import _hugging_face
+
+        _hugging_face.write(cast("Records", self), path, splits, shard, progress)
 
 
 class Split(Subset, Readable):

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from qorpus import _html, _qorpus
 from qorpus._arguments import integer, kind, short, texts, truth
+from qorpus._augmentation import Augmentation
 from qorpus._batches import Batch, Window
 from qorpus._subset import Subset, ahead
 from qorpus.errors import Error, InvalidArgument, MissingRecord, WrongType
@@ -49,6 +50,8 @@ class OrderOptions(TypedDict, total=False):
     world_size: int
     drop_last: bool
     real_imag: bool
+    dtype: DTypeLike | None
+    augment: Sequence[str]
 
 
 class StreamOptions(OrderOptions, total=False):
@@ -98,9 +101,19 @@ class Stream:
         columns: the columns of a batch, among "unitaries", "circuits" and "labels".
         real_imag: whether unitaries are real and imaginary parts of shape (k, 2, d, d) instead of
             complex numbers of shape (k, d, d).
+        dtype: the dtype of unitaries: complex128 or complex64; or float64, float32 or float16,
+            which implies `real_imag`. By default that of the corpus.
+        augment: changes of the records, among "inverse", "permutation" and "phase". The seed, the
+            epoch and the id of a record decide them. "inverse" replaces every second record, on
+            average, by its inverse: letters in the opposite order, each inverted. "permutation"
+            permutes the qubits, uniformly among the permutations that map letters to letters.
+            "phase" multiplies the unitary by a uniform global phase; the circuit stays. Labels
+            remain those of the record.
 
     Raises:
-        qorpus.InvalidArgument: a number or a column is invalid.
+        qorpus.InvalidArgument: a number, a column or a dtype is invalid, or the gates do not permit
+            an augmentation: a letter has no inverse, or every permutation moves a letter to where
+            there is none.
         qorpus.WrongType: an option has the wrong type, such as 3.0 for an integer.
 
     Examples:
@@ -128,11 +141,13 @@ class Stream:
         drop_last: bool = False,
         columns: Sequence[str] = ("unitaries", "circuits"),
         real_imag: bool = False,
+        dtype: DTypeLike | None = None,
+        augment: Sequence[str] = (),
     ) -> None:
         self.records = records
         self.shuffle = truth(shuffle, "shuffle")
         self.drop_last = truth(drop_last, "drop_last")
-        self.real_imag = truth(real_imag, "real_imag")
+        self.real_imag, self.dtype = _precision(records, truth(real_imag, "real_imag"), dtype)
         self.batch_size = integer(batch_size, "batch_size", least=1, most=MAX_NUMBER)
         self.seed = integer(seed, "seed")
         self.world_size = integer(world_size, "world_size", least=1, most=MAX_NUMBER)
@@ -140,6 +155,9 @@ class Stream:
         self.columns = texts(columns, "columns")
         if unknown := [column for column in self.columns if column not in COLUMNS]:
             raise InvalidArgument(f"columns contains {unknown[0]!r}; the columns of a batch are {', '.join(COLUMNS)}")
+        self._augmentation = Augmentation(records, augment)
+        #: The augmentations, in the order in which they are made.
+        self.augment = self._augmentation.kinds
         if window is not None and not self.shuffle:
             raise InvalidArgument(f"window is {window!r}, but shuffle is False; leave window out or shuffle")
         #: The records of a window, a multiple of the batch size.
@@ -292,11 +310,22 @@ class Stream:
             unitaries = self.records.unitaries(places)
         elif "circuits" in self.columns:
             circuits = self.records.letters_array(places)
-        if unitaries is not None and self.real_imag:
-            unitaries = np.stack([unitaries.real, unitaries.imag], axis=1)
+        if self.augment:
+            unitaries, circuits = self._augmentation.apply(ids, unitaries, circuits, self.seed, self.epoch)
+        if unitaries is not None:
+            unitaries = self._output(unitaries)
         if "labels" in self.columns:
             labels = columns_of(self.records.labels(places), self.records.label_types())
         return Batch(ids, unitaries, circuits, labels)
+
+    def _output(self, unitaries: NDArray[Any]) -> NDArray[Any]:
+        """Return unitaries in the dtype of the stream."""
+        if not self.real_imag:
+            return unitaries.astype(self.dtype, copy=False)
+        count, dim, _ = unitaries.shape
+        parts = np.empty((count, 2, dim, dim), self.dtype)
+        parts[:, 0], parts[:, 1] = unitaries.real, unitaries.imag
+        return parts
 
     def __iter__(self) -> Iterator[Batch]:
         return self._counted(lambda: map(self.batch, range(self._yielded, len(self))))
@@ -377,6 +406,8 @@ class Stream:
         """
         state: dict[str, Any] = {"epoch": self.epoch, "batches": self._yielded * self.world_size, "records": self._size}
         state |= {name: getattr(self, name) for name in ORDER}
+        if self.augment:
+            state["augment"] = list(self.augment)
         if (present := self._present()) is not None:
             state["present"] = present
         return state
@@ -420,6 +451,8 @@ class Stream:
         if (present := state.get("present")) != self._present():
             again = "the corpus" if present is None else 'corpus.present(state["present"])'
             raise InvalidArgument(f"the state belongs to a stream over other records; resume with a stream over {again}")
+        if (augment := tuple(state.get("augment", ()))) != self.augment:
+            raise InvalidArgument(f"the state belongs to a stream with augment={augment}; resume with the same augment")
         if missing := self.state_dict().keys() - state.keys():
             raise InvalidArgument(f"the state lacks {', '.join(sorted(missing))}; pass a dict from state_dict")
         for name in ORDER:
@@ -450,9 +483,31 @@ class Stream:
             ("columns", ", ".join(self.columns)),
             ("records", repr(self.records)),
         ]
+        if self.augment:
+            facts.insert(-1, ("augmented by", ", ".join(self.augment)))
         if self.world_size > 1:
             facts.insert(1, ("rank", f"{self.rank} of {self.world_size}"))
         return _html.facts("Stream", facts)
+
+
+#: The dtypes of unitaries, each with whether it is that of real and imaginary parts.
+DTYPES = {"complex128": False, "complex64": False, "float64": True, "float32": True, "float16": True}
+
+
+def _precision(records: Records, real_imag: bool, dtype: DTypeLike | None) -> tuple[bool, np.dtype[Any]]:
+    """Return whether unitaries are real and imaginary parts, and the dtype of their numbers."""
+    if dtype is None:
+        return real_imag, np.dtype(records.dtype.type(0).real.dtype if real_imag else records.dtype)
+    try:
+        found = np.dtype(dtype)
+    except (TypeError, ValueError) as error:
+        name = repr(dtype) if isinstance(dtype, str) else kind(dtype)
+        raise WrongType(f"dtype is {name}; it must be one of {', '.join(DTYPES)}") from error
+    if found.name not in DTYPES:
+        raise InvalidArgument(f"dtype is {found.name}; it must be one of {', '.join(DTYPES)}")
+    if real_imag and not DTYPES[found.name]:
+        raise InvalidArgument(f"real_imag gives real numbers, but dtype is {found.name}; pass float64, float32 or float16")
+    return DTYPES[found.name], np.dtype(found.type)
 
 
 def columns_of(labels: list[dict[str, Any]], given: dict[str, type]) -> dict[str, NDArray[Any]]:

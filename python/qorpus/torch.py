@@ -181,7 +181,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         pin_memory: whether tensors are in page-locked memory, from which a GPU copies faster.
         prefetch_factor: the number of batches that each worker reads ahead; by default 2.
         **options: the options of `qorpus.Stream`: shuffle, window, seed, epoch, rank, world_size,
-            drop_last and real_imag.
+            drop_last, real_imag, dtype and augment.
 
     Raises:
         qorpus.InvalidArgument: an option is invalid, or the records were appended and `longest` is

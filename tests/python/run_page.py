@@ -70,6 +70,8 @@ def main() -> None:
     page, base, kept = Page(arguments.page.resolve(), names), Path.cwd(), {*names}
     # Small networks on a busy machine: more threads would wait for each other.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # Datasets of Hugging Face are read without a network, and its copies are not kept.
+    os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_HOME": tempfile.mkdtemp(dir=base)}
     # The command that was installed with this Python.
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     text = page.path.read_text()

@@ -1,0 +1,161 @@
+"""The card of a dataset of Hugging Face: README.md with metadata that its library reads."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from qorpus import _qorpus
+
+if TYPE_CHECKING:
+    from qorpus._qorpus import Records
+
+#: The categories of sizes on the hub, each with the number of records from which on the next one holds.
+SIZES = [
+    (10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"),
+    (10**8, "10M<n<100M"), (10**9, "100M<n<1B"), (10**10, "1B<n<10B"), (10**11, "10B<n<100B"), (10**12, "100B<n<1T"),
+]  # fmt: skip
+
+
+@dataclass
+class Column:
+    """A column: its type, the names of its numbers if it lists some, and the shape of its arrays."""
+
+    name: str
+    dtype: str
+    names: tuple[str, ...] | None = None
+    shape: tuple[int, ...] = ()
+
+
+@dataclass
+class Part:
+    """A split: its bytes in memory, and those of its files."""
+
+    name: str
+    records: Any
+    size: int
+    bytes: int = 0
+    file_bytes: int = 0
+
+
+def card(source: Records, columns: list[Column], parts: list[Part]) -> str:
+    """Return the text of README.md."""
+    lines = [*_metadata(source, columns, parts), "", *_text(source, parts), "", *_loading(parts[0].name), "", *_again(source)]
+    return "\n".join(lines) + "\n"
+
+
+def is_enumeration(source: Records) -> bool:
+    """Return whether the records are distinct unitaries, whose labels are integers."""
+    space = json.loads(source._recipe_json)["space"]
+    return isinstance(space, dict) and "distinct" in space
+
+
+def _metadata(source: Records, columns: list[Column], parts: list[Part]) -> list[str]:
+    """Return the YAML. JSON texts are texts of YAML, too."""
+    size = sum(part.size for part in parts)
+    category = next((name for least, name in SIZES if size < least), "n>1T")
+    features = [line for column in columns for line in _feature(column)]
+    splits = [
+        line
+        for part in parts
+        for line in (f"  - name: {part.name}", f"    num_bytes: {part.bytes}", f"    num_examples: {part.size}")
+    ]
+    files = [line for part in parts for line in (f"  - split: {part.name}", f"    path: data/{part.name}-*")]
+    return [
+        "---",
+        f"pretty_name: {json.dumps(f'Circuits and unitaries on {source.qubits} qubits')}",
+        "tags:", "- quantum", "- quantum-circuits", "- unitary-synthesis", "- qorpus",
+        "size_categories:", f"- {category}",
+        "configs:", "- config_name: default", "  data_files:", *files,
+        "dataset_info:", "  features:", *features, "  splits:", *splits,
+        f"  download_size: {sum(part.file_bytes for part in parts)}",
+        f"  dataset_size: {sum(part.bytes for part in parts)}",
+        "---",
+    ]  # fmt: skip
+
+
+def _feature(column: Column) -> list[str]:
+    head = f"  - name: {json.dumps(column.name)}"
+    if column.names is not None:
+        names = [f"          '{number}': {json.dumps(name)}" for number, name in enumerate(column.names)]
+        return [head, "    list:", "      class_label:", "        names:", *names]
+    if column.shape:
+        shape = ", ".join(map(str, column.shape))
+        return [head, "    dtype:", "      array3_d:", f"        shape: [{shape}]", f"        dtype: {column.dtype}"]
+    return [head, f"    dtype: {column.dtype}"]
+
+
+def _text(source: Records, parts: list[Part]) -> list[str]:
+    dim = 1 << source.qubits
+    place = "most" if source.order == "big" else "least"
+    given = source.label_types()
+    labels = [f"| `{name}` | a label of the record; null if it has none |" for name in given]
+    return [
+        f"# Circuits and unitaries on {source.qubits} qubits",
+        "",
+        f"{source._recipe_text}. Made by Qorpus {_qorpus.__version__}.",
+        "",
+        "| split | records |",
+        "| --- | --- |",
+        *(f"| `{part.name}` | {part.size:,} |" for part in parts),
+        "",
+        "## Records",
+        "",
+        "A record is a circuit and its unitary, the product of the matrices of its letters. A letter is",
+        "a gate on qubits, such as `cx 0 1`.",
+        "",
+        "| column | content |",
+        "| --- | --- |",
+        "| `id` | the number of the record in the corpus |",
+        "| `circuit` | the letters in time order, joined by `; `: the first acts first |",
+        "| `letters` | the letters in time order, as numbers; the feature has their names |",
+        "| `length` | the number of letters |",
+        "| `count_GATE` | the number of letters of this gate |",
+        *labels,
+        f"| `unitary` | shape ({dim}, {dim}, 2): rows, columns, real and imaginary part |",
+        "",
+        f"Qubit 0 is the {place} significant bit of the numbers of rows and columns. Gates are those of",
+        "OpenQASM 3 `stdgates.inc`. Unitaries have the global phase that the gates define.",
+        "",
+        f"Gates: {', '.join(f'`{gate}`' for gate in source.gates)}.",
+        "",
+        "The license is yours to choose: add `license:` to the metadata above before you publish.",
+    ]  # fmt: skip
+
+
+def _loading(split: str) -> list[str]:
+    return [
+        "## Loading",
+        "",
+        "```python",
+        "import datasets",
+        "import numpy as np",
+        "",
+        f'records = datasets.load_dataset("PATH", split="{split}")',
+        'names = records.features["letters"].feature.names',
+        "# Without dtype, Datasets rounds to float32.",
+        'batch = records.with_format("numpy", dtype=np.float64)[:64]',
+        'parts = batch["unitary"]                 # (64, d, d, 2)',
+        "unitaries = parts[..., 0] + 1j * parts[..., 1]",
+        "```",
+    ]
+
+
+def _again(source: Records) -> list[str]:
+    lines = ["## Recipe", "", "```json", source._recipe_json, "```", "", f"Hash of the recipe: `{source._recipe_hash}`.", ""]
+    if is_enumeration(source):
+        return [*lines, "The records are an enumeration of distinct unitaries. `qorpus.distinct` computes it again."]
+    if source.is_appended:
+        return [*lines, "The records were appended by programs. Those programs decide them, not the recipe."]
+    return [
+        *lines,
+        "Every record is a function of the recipe and its id. Qorpus computes any of them again:",
+        "",
+        "```python",
+        "import qorpus",
+        "",
+        f"recipe = qorpus.Recipe.from_json({source._recipe_json!r}, order={source.order!r})",
+        "records = recipe[:64]",
+        "```",
+    ]
