@@ -357,7 +357,8 @@ fn another_recipe_is_refused_by_both_names() {
     let directory = TempDir::new().unwrap();
     let path = file(&directory, "c.db");
     generate(&path, &recipe(10));
-    let options = RecipeOptions { random: 11, gates: "h,t,cx".into(), seed: 12, ..RecipeOptions::default() };
+    let options =
+        RecipeOptions { random: 11, gates: Some("h,t,cx".into()), seed: 12, ..RecipeOptions::default() };
     let other = options.recipe().unwrap();
     let error = qorpus::generate(&path, &other, GenerateOptions::default(), &false.into(), &mut |_| {});
     let error = error.unwrap_err().to_string();
