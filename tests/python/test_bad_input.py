@@ -228,7 +228,7 @@ def test_corpora_that_cannot_be_merged(corpus):
 
 @pytest.mark.parametrize(
     "change",
-    ["--random 2001", "--seed 1", "--gates h,t,s", "--length 5..16", "--dtype complex64", "--no-unitaries", "--qubits 2"],
+    ["--seed 1", "--gates h,t,s", "--length 5..16", "--dtype complex64", "--no-unitaries", "--qubits 2"],
 )
 def test_resuming_with_another_recipe(corpus, change):
     """The error names both recipes, so that one sees what differs."""

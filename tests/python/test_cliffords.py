@@ -127,9 +127,16 @@ def test_what_reads_random_circuits_reads_cliffords():
 
 def test_a_corpus_of_another_recipe_is_not_resumed(corpus):
     generate(corpus, "--cliffords", 100)
-    for other in (["--cliffords", 101], ["--cliffords", 100, "--seed", 1], ["--random", 100]):
+    for other in (["--cliffords", 100, "--seed", 1], ["--random", 100]):
         assert "recipe" in command("generate", corpus, *other, status=1).stderr
     generate(corpus, "--cliffords", 100)
+
+
+def test_a_corpus_grows(corpus, tmp_path):
+    generate(corpus, "--cliffords", 100)
+    generate(corpus, "--cliffords", 2000)
+    generate(tmp_path / "once.db", "--cliffords", 2000)
+    assert info(corpus)["content_hash"] == info(tmp_path / "once.db")["content_hash"]
 
 
 # Refusals.

@@ -111,7 +111,7 @@ def test_readers_and_splits_go_on(tmp_path):
     with pytest.raises(IndexError):
         before[2_345]
     assert before.content_hash == after.content_hash != hash_before
-    assert before.sql("select count(*) from records").fetchall() == [(2_345,)]
+    assert before.sql("select count(*) from records") == [(2_345,)]
     more = after.split(train=0.8, test=0.2)["test"].ids(slice(None))
     assert members.tolist() == [id for id in more.tolist() if id < 2_345]
 

@@ -163,18 +163,20 @@ impl CorpusWriter {
     }
 
     /// Makes the recipe of the file a larger one, in one transaction with `change`.
-    pub(crate) fn grow(
+    pub(crate) fn grow<T>(
         &mut self,
         grown: StoredRecipe,
-        change: impl FnOnce(&Transaction<'_>) -> Result<()>,
-    ) -> Result<()> {
-        self.transact(|transaction| {
-            change(transaction)?;
-            metadata::grow(transaction, &grown).map_err(sqlite_on(transaction, &self.path, "write to it"))
+        change: impl FnOnce(&Transaction<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let changed = self.transact(|transaction| {
+            let changed = change(transaction)?;
+            metadata::grow(transaction, &grown)
+                .map_err(sqlite_on(transaction, &self.path, "write to it"))
+                .map(|()| changed)
         })?;
         self.recipe_hash = Some(hex(&grown.recipe.hash()));
         self.stored = grown;
-        Ok(())
+        Ok(changed)
     }
 
     /// Refuses to continue if another process has grown the file: chunks of the smaller recipe would

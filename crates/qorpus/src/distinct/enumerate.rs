@@ -96,7 +96,7 @@ fn run(
         }
         Ok(())
     };
-    let writer = open_grown(path, recipe, options.durability, &mut prepare, &|transaction, recipes| {
+    let (writer, _) = open_grown(path, recipe, options.durability, &mut prepare, &|transaction, recipes| {
         recode(transaction, path, recipes, stop)
     })?;
     let Some(spill) = spill else { return Err(Error::Defect("opening the corpus".into())) };

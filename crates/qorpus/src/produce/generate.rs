@@ -292,12 +292,13 @@ pub(crate) fn generate_file(
             check_room(store.read(|transaction| growth.pending(transaction, &part))?)
         }
     };
-    let store = open_grown(path, recipe, options.durability, &mut prepare, &|transaction, (_, after)| {
-        restart(transaction, path, after)
-    })?;
+    let (store, gained) =
+        open_grown(path, recipe, options.durability, &mut prepare, &|transaction, (_, after)| {
+            restart(transaction, path, after)
+        })?;
     let idle = part.is_empty().then(|| Idle { part: options.part, shares: recipe.chunks(), sharded: false });
     let (outcome, progress) = generate_in(store, recipe, jobs, part, stop, report)?;
-    Ok((outcome, Progress { idle, ..progress }))
+    Ok((outcome, Progress { idle, made: progress.made + gained, ..progress }))
 }
 
 #[cfg(test)]

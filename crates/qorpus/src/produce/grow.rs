@@ -21,14 +21,15 @@ use std::path::Path;
 pub(crate) type Repack<'r> = dyn Fn(&Transaction<'_>, (&StoredRecipe, &StoredRecipe)) -> Result<()> + 'r;
 
 /// Opens the corpus at `path` for writing, creating it if it does not exist. A smaller one grows to
-/// `recipe`, after `prepare` has accepted it.
+/// `recipe`, after `prepare` has accepted it. Returns the writer, and how many records its last chunk
+/// gained.
 pub(crate) fn open_grown(
     path: &Path,
     recipe: &Recipe,
     durability: Durability,
     prepare: &mut dyn FnMut(&CorpusWriter, &Growth) -> Result<()>,
     repack: &Repack<'_>,
-) -> Result<CorpusWriter> {
+) -> Result<(CorpusWriter, u64)> {
     loop {
         let mut writer = CorpusWriter::open_to_grow(path, recipe, durability)?;
         let growth = Growth::new(writer.stored(), recipe);
@@ -36,7 +37,7 @@ pub(crate) fn open_grown(
         match growth.apply(&mut writer, path, repack) {
             // Another process may have grown it to this recipe.
             Err(Error::GrownMeanwhile(_)) => {}
-            applied => return applied.map(|()| writer),
+            applied => return applied.map(|gained| (writer, gained)),
         }
     }
 }
@@ -78,20 +79,21 @@ impl Growth {
         Ok(pending.iter().map(|pending| count(&pending.chunks)).sum::<u64>() + new)
     }
 
-    fn apply(self, writer: &mut CorpusWriter, path: &Path, repack: &Repack<'_>) -> Result<()> {
+    fn apply(self, writer: &mut CorpusWriter, path: &Path, repack: &Repack<'_>) -> Result<u64> {
         match self {
-            Growth::Nothing => Ok(()),
+            Growth::Nothing => Ok(0),
             Growth::InPlace(before, after) => writer.grow(after.clone(), |transaction| {
                 if before.recipe.expected().is_none() {
-                    return Ok(());
+                    return Ok(0);
                 }
                 let new = before.recipe.chunks()..after.recipe.chunks();
                 fill_last_chunk(transaction, &before, &after)
-                    .and_then(|()| claims::insert(transaction, &new, None))
+                    .and_then(|gained| claims::insert(transaction, &new, None).map(|_| gained))
                     .map_err(sqlite_on(transaction, path, "grow it"))
             }),
             Growth::Repacked(before, after) => {
-                writer.grow(after.clone(), |transaction| repack(transaction, (&before, &after)))
+                writer.grow(after.clone(), |transaction| repack(transaction, (&before, &after)))?;
+                Ok(0)
             }
         }
     }
@@ -107,16 +109,16 @@ pub(crate) fn restart(transaction: &Connection, path: &Path, after: &StoredRecip
 }
 
 /// Replaces the last chunk of the smaller recipe, if it is there and not full, by the same chunk of
-/// the larger one.
+/// the larger one. Returns how many records more it has.
 fn fill_last_chunk(
     transaction: &Connection,
     before: &StoredRecipe,
     after: &StoredRecipe,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<u64> {
     let number = before.recipe.chunks() - 1;
     let (partial, full) = (before.recipe.chunk_ids(number), after.recipe.chunk_ids(number));
     if partial == full || !claims::within(transaction, &(number..number + 1))?.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
     // The old one is computed and not read: it may be damaged, but was counted when it was intact.
     let (old, new) = (chunk(before, number), chunk(after, number));
@@ -125,7 +127,8 @@ fn fill_last_chunk(
     let (records, mut content) = totals(transaction)?;
     content -= old.content;
     content += new.content;
-    set_totals(transaction, (records + new.count).saturating_sub(old.count), content)
+    set_totals(transaction, (records + new.count).saturating_sub(old.count), content)?;
+    Ok(new.count - old.count)
 }
 
 fn chunk(stored: &StoredRecipe, number: u64) -> Chunk {
