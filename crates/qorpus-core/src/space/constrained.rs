@@ -25,6 +25,9 @@ const LANES: usize = 8;
 /// A qubit for classes that have fewer than three, or whose qubits do not matter.
 const NO_QUBIT: u8 = 8;
 
+/// The places of an array by qubits, a power of two.
+const PLACES: usize = 16;
+
 /// A sampler of constrained circuits: a length uniform in a range, then each allowed circuit of
 /// this length with a probability proportional to the product of its letters' weights.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +47,9 @@ pub(super) struct ConstrainedSampler {
     combinations: usize,
     /// The most letters left that are distinguished.
     layers: usize,
+    no_cancelling: bool,
+    /// The number of thresholds for a number of letters left; 0 if all numbers have the same.
+    layer: usize,
     /// The number of thresholds of a state.
     width: usize,
     /// The number of thresholds of all states of a combination.
@@ -167,6 +173,8 @@ impl ConstrainedSampler {
         let width = classes.classes.len().next_multiple_of(LANES);
         let plane = states.moves.len();
         let mut sampler = ConstrainedSampler {
+            no_cancelling: constraints.no_cancelling,
+            layer: if is_alike { 0 } else { combinations * plane },
             plane,
             width,
             key: [seed as u32, (seed >> 32) as u32],
@@ -294,7 +302,7 @@ impl ConstrainedSampler {
 
     fn empty_circuit(&self) -> PartialCircuit {
         let combination = (self.combinations - 1) * self.plane;
-        PartialCircuit { state: 0, combination, last: [0; NO_QUBIT as usize + 1] }
+        PartialCircuit { state: 0, combination, last: [0; PLACES] }
     }
 
     /// Appends the letters of record `index` to `out`.
@@ -307,9 +315,9 @@ impl ConstrainedSampler {
     }
 
     /// Appends the [`BATCH`] records from `first` on. Their letters are drawn in turn, because each
-    /// has to wait for the one before it. `columns` is reused.
+    /// has to wait for the one before it.
     #[inline(always)]
-    fn batch(&self, first: u64, columns: &mut Vec<[u16; BATCH]>, out: &mut Circuits) {
+    fn batch(&self, first: u64, out: &mut Circuits) {
         let (letters, ends) = out.buffers();
         let mut words = blocks(first, 0, self.key);
         let is_accepted = |word: &u64| word.wrapping_mul(self.lengths.value) >= self.lengths.threshold;
@@ -321,24 +329,26 @@ impl ConstrainedSampler {
             return;
         }
         let lengths = words[0].map(|mut word| (self.shortest + draw(&mut word, self.lengths.value)) as usize);
+        let mut begins = [0; BATCH];
+        let mut end = letters.len();
+        for (begin, length) in begins.iter_mut().zip(lengths) {
+            *begin = end;
+            end += length;
+            ends.push(end);
+        }
+        letters.resize(end, 0);
         let mut circuits = [self.empty_circuit(); BATCH];
-        columns.clear();
-        columns.resize(lengths.into_iter().fold(0, usize::max), [0; BATCH]);
-        for (place, column) in columns.iter_mut().enumerate() {
+        for place in 0..lengths.into_iter().fold(0, usize::max) {
             // The first word was that of the length.
             let at = place + 1;
             if at % 2 == 0 {
                 words = blocks(first, at as u64 / 2, self.key);
             }
-            for (k, (circuit, letter)) in circuits.iter_mut().zip(column).enumerate() {
+            for (k, circuit) in circuits.iter_mut().enumerate() {
                 if place < lengths[k] {
-                    *letter = self.letter(words[at % 2][k], lengths[k] - place, circuit);
+                    letters[begins[k] + place] = self.letter(words[at % 2][k], lengths[k] - place, circuit);
                 }
             }
-        }
-        for (k, &length) in lengths.iter().enumerate() {
-            letters.extend(columns[..length].iter().map(|column| column[k]));
-            ends.push(letters.len());
         }
     }
 
@@ -346,17 +356,26 @@ impl ConstrainedSampler {
     #[inline(always)]
     fn letter(&self, word: u64, left: usize, circuit: &mut PartialCircuit) -> u16 {
         let PartialCircuit { state, combination, last } = circuit;
-        let layer = (left.min(self.layers) - 1) * self.combinations * self.plane;
-        let row = layer + *combination + *state;
+        let row = (left - 1) * self.layer + *combination + *state;
         let chosen = (word >> (64 - CLASS_BITS)) as u32;
-        let mut number = 0;
-        for thresholds in self.thresholds[row..row + self.width].as_chunks::<LANES>().0 {
-            number += thresholds.iter().map(|&threshold| u32::from(threshold <= chosen)).sum::<u32>();
-        }
-        let class = &self.classes[number as usize];
-        let Move { next, allowed, forbidden } = self.states.moves[*state + number as usize];
+        let below = |thresholds: &[u32; LANES]| -> u32 {
+            thresholds.iter().map(|&threshold| u32::from(threshold <= chosen)).sum()
+        };
+        let row = &self.thresholds[row..];
+        let number = match row.first_chunk() {
+            Some(row) if self.width == LANES => below(row),
+            _ => row[..self.width].as_chunks().0.iter().map(below).sum(),
+        } as usize;
+        let class = &self.classes[number];
+        let Move { next, allowed, forbidden } = self.states.moves[*state + number];
+        *state = next as usize;
+        *combination -= class.step;
         let mut place = (((word & u64::from(u32::MAX)) * u64::from(allowed)) >> 32) as usize;
-        let before = usize::from(last[usize::from(class.qubits[0])]);
+        if !self.no_cancelling {
+            return self.letters[class.first + place];
+        }
+        let [first, second, third] = class.qubits.map(|qubit| usize::from(qubit) % PLACES);
+        let before = usize::from(last[first]);
         if let Some(undone_by) = &self.undone_by {
             if forbidden > 0 {
                 let letters = &self.letters[class.first..][..usize::from(allowed + forbidden)];
@@ -365,12 +384,12 @@ impl ConstrainedSampler {
         } else {
             // Without a branch, which would often be predicted wrongly.
             let beyond = usize::from(self.undone_at[before]) <= place;
-            place += usize::from(beyond) * usize::from(forbidden);
+            place += usize::from(beyond) & usize::from(forbidden);
         }
         let letter = self.letters[class.first + place];
-        class.qubits.iter().for_each(|&qubit| last[usize::from(qubit)] = letter);
-        *state = next as usize;
-        *combination -= class.step;
+        last[first] = letter;
+        last[second] = letter;
+        last[third] = letter;
         letter
     }
 }
@@ -383,7 +402,7 @@ struct PartialCircuit {
     /// The combination of exact numbers still missing, in thresholds.
     combination: usize,
     /// The last letter on each qubit, and at [`NO_QUBIT`] any letter.
-    last: [u16; NO_QUBIT as usize + 1],
+    last: [u16; PLACES],
 }
 
 /// Returns the place in `letters` of allowed letter number `place`, where some are `forbidden`.
@@ -416,9 +435,9 @@ struct Draws<'a> {
 impl SimdTask for Draws<'_> {
     #[inline(always)]
     fn run<const SET: u8>(self) {
-        let (Range { mut start, end }, mut columns) = (self.indices, Vec::new());
+        let Range { mut start, end } = self.indices;
         while end.saturating_sub(start) >= BATCH as u64 {
-            self.sampler.batch(start, &mut columns, self.out);
+            self.sampler.batch(start, self.out);
             start += BATCH as u64;
         }
         let (letters, ends) = self.out.buffers();
@@ -486,8 +505,7 @@ mod tests {
         let PartialCircuit { mut state, mut combination, .. } = sampler.empty_circuit();
         let mut product = 1.0;
         for (at, letter) in circuit.iter().enumerate() {
-            let layer = (circuit.len() - at).min(sampler.layers) - 1;
-            let row = layer * sampler.combinations * sampler.plane + combination + state;
+            let row = (circuit.len() - at - 1) * sampler.layer + combination + state;
             let at = sampler.letters.iter().position(|other| other == letter).unwrap();
             let number = sampler.classes.iter().rposition(|class| class.first <= at).unwrap();
             let low = if number == 0 { 0 } else { sampler.thresholds[row + number - 1] };
