@@ -23,6 +23,8 @@ class Batch(NamedTuple):
             Letter number j is `letters[j]` of the corpus.
         labels: an array of shape (k,) for each label, float64 or strings. A record without the
             label has NaN or "".
+        channels: shape (k, 4**n, 4**n) for n qubits: the Pauli transfer matrices that `channels` of
+            the corpus returns, as real numbers of the precision of the unitaries.
 
     Examples:
         >>> recipe = qorpus.Recipe(gates="h,t,cx", qubits=2, random=1000)
@@ -35,6 +37,7 @@ class Batch(NamedTuple):
     unitaries: NDArray[Any] | None
     circuits: NDArray[np.int32] | None
     labels: dict[str, NDArray[Any]] | None
+    channels: NDArray[Any] | None = None
 
     @property
     def lengths(self) -> NDArray[np.int64] | None:
@@ -60,6 +63,7 @@ class Batch(NamedTuple):
             None if self.unitaries is None else self.unitaries.take(places, axis=0),
             None if self.circuits is None else self.circuits.take(places, axis=0),
             None if self.labels is None else {name: values[places] for name, values in self.labels.items()},
+            None if self.channels is None else self.channels.take(places, axis=0),
         )
 
     def __repr__(self) -> str:
@@ -70,7 +74,7 @@ class Batch(NamedTuple):
 
     def _columns(self) -> list[tuple[str, str]]:
         """Return the name of each column, and its shape and dtype."""
-        arrays = {"ids": self.ids, "unitaries": self.unitaries, "circuits": self.circuits}
+        arrays = {"ids": self.ids, "unitaries": self.unitaries, "circuits": self.circuits, "channels": self.channels}
         columns = [(name, f"{array.shape} {array.dtype}") for name, array in arrays.items() if array is not None]
         return columns if self.labels is None else [*columns, ("labels", ", ".join(self.labels))]
 
@@ -88,6 +92,7 @@ class Window:
         self._records: Batch | None = None
         self._unitaries: NDArray[Any] | None = None
         self._circuits: NDArray[np.int32] | None = None
+        self._channels: NDArray[Any] | None = None
         self._order = np.empty(0, np.int64)
 
     def batch(self, key: Hashable, read: Callable[[], tuple[NDArray[np.int64], Iterable[Batch]]], places: slice) -> Batch:
@@ -110,13 +115,16 @@ class Window:
             if piece.unitaries is not None:
                 self._unitaries = _room(self._unitaries, size, piece.unitaries)
                 self._unitaries[at:end] = piece.unitaries
+            if piece.channels is not None:
+                self._channels = _room(self._channels, size, piece.channels)
+                self._channels[at:end] = piece.channels
             if piece.circuits is not None:
                 width = piece.circuits.shape[1]
                 self._circuits = _room(self._circuits, size, piece.circuits)
                 self._circuits[at:end, :width] = piece.circuits
                 self._circuits[at:end, width:] = -1
                 longest = max(longest, width)
-            read.append(piece._replace(unitaries=None, circuits=None))
+            read.append(piece._replace(unitaries=None, circuits=None, channels=None))
             at = end
         labels = None
         if read[0].labels is not None:
@@ -127,6 +135,7 @@ class Window:
             None if self._unitaries is None else self._unitaries[:size],
             None if self._circuits is None else self._circuits[:size, :longest],
             labels,
+            None if self._channels is None else self._channels[:size],
         )
 
 

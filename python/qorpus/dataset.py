@@ -126,6 +126,40 @@ class Readable:
         unitaries, letters = cast("Records", self)._pairs(ids)
         return letters, unitaries
 
+    def channels(self, ids: Ids) -> NDArray[np.float64]:
+        """Compute the Pauli transfer matrices of some records, in which no global phase is left.
+
+        The entry (i, j) of the matrix of U is Tr(P_i U P_j U†) / 2**n. P_i are the products of the
+        Pauli operators in lexicographic order of their letters I, X, Y, Z. Qubit 0 has the most
+        significant letter, or the least significant one in a corpus opened with `order="little"`,
+        as in Qiskit.
+
+        Args:
+            ids: a slice; integers in one dimension, in any order and with repetitions, where
+                negative ones count from the end; or a bool array with an entry for each record.
+
+        Returns:
+            A float64 array of shape (k, 4**n, 4**n) for n qubits.
+
+        Raises:
+            qorpus.InvalidArgument: there are more than 5 qubits; one matrix would take over 100 MiB.
+            qorpus.MissingRecord: a record does not exist.
+            qorpus.TooManyRecords: the array does not fit in memory.
+
+        Examples:
+            >>> words = qorpus.Recipe(gates="h,t", qubits=1, words=True, length=(1, 1))
+            >>> words.channels([0])[0].round().astype(int)
+            array([[ 1,  0,  0,  0],
+                   [ 0,  0,  0,  1],
+                   [ 0,  0, -1,  0],
+                   [ 0,  1,  0,  0]])
+        """
+        records = cast("Records", self)
+        dim = 1 << records.qubits
+        # Refuse too many qubits before reading.
+        _qorpus.channels(np.empty((0, dim, dim), np.complex128))
+        return _qorpus.channels(records.unitaries(ids))
+
     def split(
         self, *, by: str = "id", seed: int = 0, progress: bool | Callable[[int, int], object] = True, **fractions: float
     ) -> dict[str, Split]:

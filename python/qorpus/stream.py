@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 #: The columns of a batch besides the ids.
-COLUMNS = ("unitaries", "circuits", "labels")
+COLUMNS = ("unitaries", "circuits", "labels", "channels")
 
 #: The options that decide the order of an epoch. A state must agree with them.
 ORDER = ("batch_size", "shuffle", "window", "seed", "drop_last")
@@ -98,7 +98,8 @@ class Stream:
         world_size: the number of ranks.
         drop_last: whether to leave out a short last batch, and batches that only some ranks would
             have.
-        columns: the columns of a batch, among "unitaries", "circuits" and "labels".
+        columns: the columns of a batch, among "unitaries", "circuits", "labels" and "channels", the
+            Pauli transfer matrices.
         real_imag: whether unitaries are real and imaginary parts of shape (k, 2, d, d) instead of
             complex numbers of shape (k, d, d).
         dtype: the dtype of unitaries: complex128 or complex64; or float64, float32 or float16,
@@ -153,8 +154,13 @@ class Stream:
         self.world_size = integer(world_size, "world_size", least=1, most=MAX_NUMBER)
         self.rank = integer(rank, "rank", most=self.world_size - 1)
         self.columns = texts(columns, "columns")
+        self._reads_unitaries = bool({"unitaries", "channels"} & {*self.columns})
         if unknown := [column for column in self.columns if column not in COLUMNS]:
             raise InvalidArgument(f"columns contains {unknown[0]!r}; the columns of a batch are {', '.join(COLUMNS)}")
+        if "channels" in self.columns:
+            # Refuse too many qubits before reading.
+            dim = 1 << records.qubits
+            _qorpus.channels(np.empty((0, dim, dim), np.complex128))
         self._augmentation = Augmentation(records, augment)
         #: The augmentations, in the order in which they are made.
         self.augment = self._augmentation.kinds
@@ -303,20 +309,22 @@ class Stream:
     def _read(self, places: NDArray[np.int64]) -> Batch:
         """Read the records at these places."""
         ids = self.records.ids(places) if isinstance(self.records, Subset) else places
-        unitaries = circuits = labels = None
-        if "unitaries" in self.columns and "circuits" in self.columns:
+        unitaries = circuits = labels = channels = None
+        if self._reads_unitaries and "circuits" in self.columns:
             unitaries, circuits = self.records._pairs(places)
-        elif "unitaries" in self.columns:
+        elif self._reads_unitaries:
             unitaries = self.records.unitaries(places)
         elif "circuits" in self.columns:
             circuits = self.records.letters_array(places)
         if self.augment:
             unitaries, circuits = self._augmentation.apply(ids, unitaries, circuits, self.seed, self.epoch)
+        if unitaries is not None and "channels" in self.columns:
+            channels = _qorpus.channels(unitaries).astype(self.dtype.type(0).real.dtype, copy=False)
         if unitaries is not None:
-            unitaries = self._output(unitaries)
+            unitaries = self._output(unitaries) if "unitaries" in self.columns else None
         if "labels" in self.columns:
             labels = columns_of(self.records.labels(places), self.records.label_types())
-        return Batch(ids, unitaries, circuits, labels)
+        return Batch(ids, unitaries, circuits, labels, channels)
 
     def _output(self, unitaries: NDArray[Any]) -> NDArray[Any]:
         """Return unitaries in the dtype of the stream."""

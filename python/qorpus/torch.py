@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         persistent_workers: bool
         longest: int | None
         labels: bool
+        channels: bool
         pin_memory: bool
         prefetch_factor: int | None
 
@@ -178,6 +179,8 @@ class Stream(IterableDataset[dict[str, Any]]):
         longest: the number of letters to which circuits are padded; by default the largest length
             that the recipe allows.
         labels: whether batches have "labels": a dict of tensors, and of lists of strings.
+        channels: whether batches have "channel", the Pauli transfer matrices: float64 of shape
+            (k, 4**n, 4**n), or of the precision of `dtype`.
         pin_memory: whether tensors are in page-locked memory, from which a GPU copies faster.
         prefetch_factor: the number of batches that each worker reads ahead; by default 2.
         **options: the options of `qorpus.Stream`: shuffle, window, seed, epoch, rank, world_size,
@@ -209,11 +212,13 @@ class Stream(IterableDataset[dict[str, Any]]):
         persistent_workers: bool = False,
         longest: int | None = None,
         labels: bool = False,
+        channels: bool = False,
         pin_memory: bool = False,
         prefetch_factor: int | None = None,
         **options: Unpack[OrderOptions],
     ) -> None:
-        columns = ("unitaries", "circuits", "labels") if truth(labels, "labels") else ("unitaries", "circuits")
+        columns = ["unitaries", "circuits"]
+        columns += ["labels"] * truth(labels, "labels") + ["channels"] * truth(channels, "channels")
         self._stream = ArrayStream(records, batch_size, columns=columns, **options)
         self._batches = _Batches(copy(self._stream), _longest(records, longest))
         num_workers = integer(num_workers, "num_workers", most=workers.MAX_WORKERS)
@@ -440,6 +445,8 @@ class _Batches(torch.utils.data.Dataset[dict[str, Any]]):
         assert batch.unitaries is not None and batch.circuits is not None
         unitaries = torch.from_numpy(batch.unitaries)
         tensors: dict[str, Any] = {**_tensors(batch.ids, unitaries, batch.circuits, self.longest)}
+        if batch.channels is not None:
+            tensors["channel"] = torch.from_numpy(batch.channels)
         if batch.labels is not None:
             tensors["labels"] = {
                 name: values.tolist() if values.dtype.kind == "U" else torch.from_numpy(values)

@@ -12,7 +12,7 @@ from command import ROOT
 FLOORS = {
     "qorpus": "options | os | sqlite | tables | corpus | produce | distinct | verify | shards | read | ops | export",
     "qorpus-core": "gate | alphabet | instruction circuit | kernel simd | arithmetic | exact approximate"
-    " | qasm drawing target | space labels | recipe | codec | order",
+    " | qasm drawing target channel | space labels | recipe | codec | order",
 }
 
 

@@ -15,7 +15,8 @@
 //! codec        records to the bytes of a chunk and back
 //! recipe       everything that decides the records; JSON and hash
 //! space        from an index to a circuit; labels: named values beside records
-//! qasm         OpenQASM; drawing: pictures of circuits; target: matrices to look up
+//! qasm         OpenQASM; drawing: pictures of circuits; target: matrices to look up; channel:
+//!              Pauli transfer matrices
 //! exact        unitaries over Z[omega, 1/sqrt(2)]; approximate: in floating point
 //! arithmetic   the interface of both, and which unitaries count as the same
 //! kernel       from circuits to unitaries; simd: vector instructions
@@ -49,6 +50,7 @@ mod approximate;
 mod arithmetic;
 mod bits;
 mod bounded_vec;
+mod channel;
 mod circuit;
 mod codec;
 mod drawing;
@@ -71,6 +73,7 @@ pub use alphabet::{Alphabet, Letter, MAX_QUBITS};
 pub use approximate::{ApproximateBatch, ApproximateLetters};
 pub use arithmetic::{Arithmetic, BATCH_LANES, Equivalence, Tolerance};
 pub use bounded_vec::BoundedVec;
+pub use channel::{MAX_CHANNEL_QUBITS, pauli_transfer};
 pub use circuit::{Circuits, MAX_LENGTH};
 pub use codec::chunk::{Chunk, ChunkRef, ChunkSpan, Damage, Decoded};
 pub use codec::content_hash::ContentHash;

@@ -98,6 +98,15 @@ pub(crate) fn unitaries<'py, const N: usize>(
     }
 }
 
+/// Creates an array of binary64 numbers. `fill` must write all of its bytes.
+pub(crate) fn doubles<'py, const N: usize>(
+    py: Python<'py>,
+    shape: [usize; N],
+    fill: impl FnOnce(&mut [u8]) -> PyResult<()>,
+) -> PyResult<Bound<'py, PyAny>> {
+    filled::<f64, N>(py, shape, fill)
+}
+
 /// Creates an array. `fill` must write all of its bytes.
 #[expect(
     unsafe_code,

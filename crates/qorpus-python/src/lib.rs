@@ -5,6 +5,7 @@
 
 mod arguments;
 mod arrays;
+mod channels;
 mod circuits;
 mod distinct;
 mod errors;
@@ -46,6 +47,8 @@ fn after_fork() {
 
 #[pymodule]
 mod _qorpus {
+    #[pymodule_export]
+    use super::channels::channels;
     #[pymodule_export]
     use super::circuits::{draw, evaluate, matrix, placed, to_qasm2, to_qasm3};
     #[pymodule_export]
