@@ -114,11 +114,25 @@ struct Transfer<'a> {
 }
 
 impl SimdTask for Transfer<'_> {
+    #[inline(always)]
     fn run<const SET: u8>(self) {
-        let size = 1 << (2 * self.plan.qubits);
+        // With a constant number of qubits the loops have constant lengths.
+        match self.plan.qubits {
+            1 => self.blocks(1),
+            2 => self.blocks(2),
+            qubits => self.blocks(qubits),
+        }
+    }
+}
+
+impl Transfer<'_> {
+    #[inline(always)]
+    fn blocks(self, qubits: usize) {
+        let size = 1 << (2 * qubits);
         let mut real = vec![[0.0; LANES]; size];
         let mut imaginary = real.clone();
         let mut sums = real.clone();
+        let mut matrices = vec![[0.0; LANES]; size * size];
         let blocks = self.unitaries.chunks(size * LANES).zip(self.out.chunks_mut(size * size * LANES));
         for (unitaries, out) in blocks {
             for (lane, unitary) in unitaries.chunks_exact(size).enumerate() {
@@ -126,15 +140,30 @@ impl SimdTask for Transfer<'_> {
                     (real[lane], imaginary[lane]) = (entry.re, entry.im);
                 }
             }
-            transfer(self.plan, &real, &imaginary, &mut sums, out);
+            transfer(qubits, self.plan, &real, &imaginary, &mut sums, &mut matrices);
+            // Eight entries of all matrices at a time, which share cache lines.
+            for (place, entries) in matrices.as_chunks::<LANES>().0.iter().enumerate() {
+                for (lane, matrix) in out.chunks_exact_mut(size * size).enumerate() {
+                    let to = &mut matrix[LANES * place..][..LANES];
+                    to.iter_mut().zip(entries).for_each(|(entry, lanes)| *entry = lanes[lane]);
+                }
+            }
         }
     }
 }
 
-/// Writes the matrices of at most eight unitaries. Lanes without a matrix in `out` are ignored.
+/// Computes the matrices of eight unitaries.
 #[inline(always)]
-fn transfer(plan: &Plan, real: &[Lanes], imaginary: &[Lanes], sums: &mut [Lanes], out: &mut [f64]) {
-    let size = real.len();
+fn transfer(
+    qubits: usize,
+    plan: &Plan,
+    real: &[Lanes],
+    imaginary: &[Lanes],
+    sums: &mut [Lanes],
+    matrices: &mut [Lanes],
+) {
+    let size = 1 << (2 * qubits);
+    let (real, imaginary, sums) = (&real[..size], &imaginary[..size], &mut sums[..size]);
     for (shift, entries) in plan.entries.chunks_exact(size).enumerate() {
         if shift == 0 {
             for ((sum, &re), &im) in sums.iter_mut().zip(real).zip(imaginary) {
@@ -143,15 +172,12 @@ fn transfer(plan: &Plan, real: &[Lanes], imaginary: &[Lanes], sums: &mut [Lanes]
             walsh_hadamard(sums);
         } else {
             let (even, odd) = sums.split_at_mut(size / 2);
-            products(plan.qubits, shift, (real, imaginary), even, odd);
+            products(qubits, shift, (real, imaginary), even, odd);
             walsh_hadamard(even);
             walsh_hadamard(odd);
         }
         for entry in entries {
-            let sum = sums[entry.from as usize].times(Lanes::splat(entry.factor));
-            for (matrix, number) in out.chunks_exact_mut(size * size).zip(sum) {
-                matrix[entry.to as usize] = number;
-            }
+            matrices[entry.to as usize] = sums[entry.from as usize].times(Lanes::splat(entry.factor));
         }
     }
 }
