@@ -25,7 +25,7 @@ const LANES: usize = 8;
 /// One number of each of these unitaries.
 type Lanes = [f64; LANES];
 
-/// Writes the Pauli transfer matrix R[i][j] = Tr(P_i U P_j U†) / 2^n of each of some unitaries on
+/// Writes the Pauli transfer matrix `R[i][j] = Tr(P_i U P_j U†) / 2^n` of each of some unitaries on
 /// `qubits` qubits, row-major.
 ///
 /// Rows and columns are the Pauli operators in lexicographic order I, X, Y, Z of their letters. The
