@@ -226,7 +226,8 @@ impl Space {
                 (own.most_cost, resized.max) = (other.most_cost, larger.max);
                 smaller.0 <= other.most_cost && smaller.1 <= larger.max
             }
-            _ => false,
+            // Appended records have no size: only equal spaces agree.
+            _ => true,
         };
         is_no_smaller && resized == *larger
     }
