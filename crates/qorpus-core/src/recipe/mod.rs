@@ -351,8 +351,9 @@ mod tests {
         assert!(words(0, 7).begins(&words(0, 8)) && !words(0, 7).has_layout_of(&words(0, 8)));
         assert!(!words(0, 6).begins(&words(0, 5)) && !words(0, 5).begins(&words(1, 6)));
         assert!(!words(0, 5).begins(&large));
-        let alphabet = small.alphabet().clone();
-        let appended = Recipe::new(alphabet.clone(), Space::appended(&alphabet), Dtype::Complex128, true);
+        let letters = small.alphabet().clone();
+        let space = Space::appended(&letters);
+        let appended = Recipe::new(letters, space, Dtype::Complex128, true);
         assert!(appended.begins(&appended) && !appended.begins(&small) && !small.begins(&appended));
         let distinct = |up_to, costs: [u32; 2], most_cost, max| {
             let distinct = Distinct { up_to, costs: costs.to_vec(), most_cost };
