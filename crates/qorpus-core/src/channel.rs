@@ -177,7 +177,9 @@ fn transfer(
             walsh_hadamard(odd);
         }
         for entry in entries {
-            matrices[entry.to as usize] = sums[entry.from as usize].times(Lanes::splat(entry.factor));
+            let product = sums[entry.from as usize].times(Lanes::splat(entry.factor));
+            // As in unitaries, there is no negative zero.
+            matrices[entry.to as usize] = product.plus(Lanes::splat(0.0));
         }
     }
 }
