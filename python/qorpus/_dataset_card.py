@@ -64,7 +64,7 @@ def _metadata(source: Records, columns: list[Column], parts: list[Part]) -> list
     files = [line for part in parts for line in (f"  - split: {part.name}", f"    path: data/{part.name}-*")]
     return [
         "---",
-        f"pretty_name: {json.dumps(f'Circuits and unitaries on {source.qubits} qubits')}",
+        f"pretty_name: {json.dumps(_title(source))}",
         "tags:", "- quantum", "- quantum-circuits", "- unitary-synthesis", "- qorpus",
         "size_categories:", f"- {category}",
         "configs:", "- config_name: default", "  data_files:", *files,
@@ -73,6 +73,10 @@ def _metadata(source: Records, columns: list[Column], parts: list[Part]) -> list
         f"  dataset_size: {sum(part.bytes for part in parts)}",
         "---",
     ]  # fmt: skip
+
+
+def _title(source: Records) -> str:
+    return f"Circuits and unitaries on {source.qubits} qubit{'s' * (source.qubits > 1)}"
 
 
 def _feature(column: Column) -> list[str]:
@@ -92,7 +96,7 @@ def _text(source: Records, parts: list[Part]) -> list[str]:
     given = source.label_types()
     labels = [f"| `{name}` | a label of the record; null if it has none |" for name in given]
     return [
-        f"# Circuits and unitaries on {source.qubits} qubits",
+        f"# {_title(source)}",
         "",
         f"{source._recipe_text}. Made by Qorpus {_qorpus.__version__}.",
         "",

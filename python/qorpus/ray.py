@@ -100,8 +100,8 @@ def generate(
         stage: a directory on a local disk of each node in which shards are built, if `path` is on a
             network file system. For buckets shards are built in the cache by default.
         durability: "full", "normal" or "off", as for `qorpus.generate`.
-        progress: True shows the progress on a terminal or in a notebook. A function is called instead, with the
-            number of records made and of all.
+        progress: True shows the progress on a terminal or in a notebook. A function is called
+            instead, with the number of records made and of all.
 
     Returns:
         The corpus, opened for reading.

@@ -178,7 +178,7 @@ fn transfer(
         }
         for entry in entries {
             let product = sums[entry.from as usize].times(Lanes::splat(entry.factor));
-            // As in unitaries, there is no negative zero.
+            // A negative zero becomes 0, as in unitaries.
             matrices[entry.to as usize] = product.plus(Lanes::splat(0.0));
         }
     }

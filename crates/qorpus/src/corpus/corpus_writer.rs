@@ -2,9 +2,9 @@
 //! number of writers.
 //!
 //! A transaction waits for the write lock in the sidecar file, begins IMMEDIATE and commits with
-//! `synchronous=EXTRA`, unless a lower durability is requested. While a writer is alone the file keeps a rollback journal, which need not
-//! hold pages that are only appended; the second writer, or a reader, turns the write-ahead log
-//! (WAL) on, and the last one leaves a single plain file behind.
+//! `synchronous=EXTRA`, unless a lower durability is requested. While a writer is alone the file
+//! keeps a rollback journal, which need not hold pages that are only appended; the second writer, or
+//! a reader, turns the write-ahead log (WAL) on, and the last one leaves a single plain file behind.
 
 use crate::corpus::journal_mode::{SHORT_TIMEOUT, is_mode, set_journal_mode};
 use crate::error::{Error, Result, cannot_grow, other_recipe};

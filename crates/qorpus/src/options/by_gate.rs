@@ -10,7 +10,7 @@ pub(super) struct ValueKind {
     pub(super) noun: &'static str,
     /// How an item is written.
     pub(super) form: &'static str,
-    /// What a value must be, as the end of a sentence.
+    /// The rule for a value, as the end of a sentence.
     pub(super) rule: &'static str,
 }
 

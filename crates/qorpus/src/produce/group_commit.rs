@@ -139,7 +139,8 @@ impl WriterShared {
         self.changed.wait_timeout(state, limit).unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// Queues the growing group and waits until all accepted records are durable, but no longer than `limit`.
+    /// Queues the growing group and waits until all accepted records are durable, but no longer than
+    /// `limit`.
     pub(super) fn flush(
         self: &Arc<Self>,
         mut state: MutexGuard<'_, WriterState>,
