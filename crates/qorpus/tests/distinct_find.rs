@@ -125,6 +125,31 @@ proptest! {
     }
 }
 
+/// A target just outside what counts as equal to a record does not get a longer circuit of the same
+/// unitary.
+#[test]
+fn a_longer_circuit_is_nearer_than_any_record() {
+    let directory = tempfile::tempdir().unwrap();
+    for up_to in [Equivalence::Exact, Equivalence::GlobalPhase] {
+        let path = directory.path().join(format!("{up_to:?}.db"));
+        let corpus = corpus(&path, "rz(0.3),rx(0.7),h", 1, 3, up_to);
+        for id in 0..corpus.len().unwrap() {
+            let unitary = corpus.record(id, Order::Big).unwrap().unitary;
+            for step in 0..20 {
+                let given = noisy(&unitary, Noise::Unitary, 0.9e-12 + 0.05e-12 * f64::from(step), 0);
+                let target = Target::new(given, 2, false).unwrap();
+                let options = FindOptions { extend: true, tolerance: None };
+                let found = corpus.find(&target, options, &mut || false).unwrap();
+                let (Found::Record { id: of, .. } | Found::Unclear { nearest: Some((of, ..)), .. }) = found
+                else {
+                    panic!("{id}: {found:?}");
+                };
+                assert_eq!(of, id);
+            }
+        }
+    }
+}
+
 /// One clear match is found and named, of all kinds of unitaries that lost digits.
 #[test]
 fn records_that_lost_digits_are_found() {

@@ -137,12 +137,24 @@ impl<A: Arithmetic> Search<'_, A> {
             && may_extend
             && candidates <= MAX_END_CANDIDATES
             && let Extension::Circuit(circuit) = self.lookup.extend(unitary, tolerance, None, stop)?
+            && let Some(found) = self.longer(circuit, tolerance.max(A::PRECISION))?
         {
-            let numbers = letters.numbers(&letters.unitary(&circuit)?);
-            let distance = distance(self.target.numbers(), &numbers, self.distinct.up_to);
-            return Ok(Answer::Known(Found::Near { id: None, circuit, distance, tolerance }));
+            return Ok(Answer::Known(found));
         }
         Ok(Answer::Scan(tolerance))
+    }
+
+    /// Returns the answer of a circuit longer than those in the corpus, if it is within the
+    /// tolerance and clearly nearer than any record. Its halves were compared apart from each other,
+    /// which says neither.
+    fn longer(&mut self, circuit: Vec<u16>, tolerance: f64) -> Result<Option<Found>> {
+        let (letters, target) = (self.lookup.letters, self.target);
+        let numbers = letters.numbers(&letters.unitary(&circuit)?);
+        let distance = distance(target.numbers(), &numbers, self.distinct.up_to);
+        let rival_distance = CLEAR_RATIO * distance;
+        let rivals = letters.near(target.numbers(), rival_distance);
+        let is_meant = distance <= tolerance && self.nearest(&rivals, rival_distance)?.within == 0;
+        Ok(is_meant.then_some(Found::Near { id: None, circuit, distance, tolerance }))
     }
 
     /// Compares the target with the records to which these unitaries lead.
