@@ -246,7 +246,7 @@ mod tests {
         (0..count)
             .flat_map(|_| {
                 let circuit: Vec<u16> = (0..20).map(|_| letter()).collect();
-                naive::unitary(&alphabet, &circuit)
+                naive::unitary(&alphabet, &circuit, &[])
             })
             .collect()
     }

@@ -13,12 +13,17 @@ const LANES: usize = 8;
 /// the others into -1.
 const PADDING: [i32; 2 * LANES] = [0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1, -1, -1, -1, -1];
 
-/// A batch of circuits, each a sequence of letters in time order, in two flat buffers that are
-/// reused.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// A batch of circuits, each a sequence of letters in time order, in flat buffers that are reused.
+///
+/// A circuit also has the angles of those of its letters whose gates have free angles, in the order
+/// of the letters.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Circuits {
     letters: Vec<u16>,
     ends: Vec<usize>,
+    angles: Vec<f64>,
+    /// The ends of the circuits in `angles`, up to the last circuit that has any.
+    angle_ends: Vec<usize>,
 }
 
 impl Circuits {
@@ -36,12 +41,23 @@ impl Circuits {
     pub fn clear(&mut self) {
         self.letters.clear();
         self.ends.clear();
+        self.angles.clear();
+        self.angle_ends.clear();
     }
 
     /// Removes all but the first `len` circuits.
     pub fn truncate(&mut self, len: usize) {
         self.ends.truncate(len);
         self.letters.truncate(self.ends.last().copied().unwrap_or(0));
+        self.angle_ends.truncate(len);
+        self.angles.truncate(self.angle_ends.last().copied().unwrap_or(0));
+        // The last end is that of a circuit with angles.
+        while self.angle_ends.last().is_some_and(|end| {
+            let before = self.angle_ends.len().checked_sub(2).map_or(0, |before| self.angle_ends[before]);
+            *end == before
+        }) {
+            self.angle_ends.pop();
+        }
     }
 
     /// Returns the letters of circuit `index`.
@@ -51,6 +67,17 @@ impl Circuits {
     pub fn get(&self, index: usize) -> &[u16] {
         let start = if index == 0 { 0 } else { self.ends[index - 1] };
         &self.letters[start..self.ends[index]]
+    }
+
+    /// Returns the angles of circuit `index` in radians: those of its first letter with free angles,
+    /// then those of the next one.
+    ///
+    /// # Panics
+    /// If there is no circuit with this index.
+    pub fn angles(&self, index: usize) -> &[f64] {
+        assert!(index < self.len(), "circuit {index} of {}", self.len());
+        let begin = if index == 0 { 0 } else { self.angle_ends.get(index - 1).copied().unwrap_or(0) };
+        self.angle_ends.get(index).map_or(&[], |&end| &self.angles[begin..end])
     }
 
     /// Returns the circuits in order.
@@ -104,6 +131,34 @@ impl Circuits {
         self.ends.push(self.letters.len());
     }
 
+    /// Appends angles to those of the last circuit.
+    ///
+    /// # Panics
+    /// If there is no circuit.
+    pub fn push_angles(&mut self, angles: impl IntoIterator<Item = f64>) {
+        assert!(!self.is_empty(), "a circuit to which the angles belong");
+        self.append_angles(self.len() - 1, |_, own| own.extend(angles));
+    }
+
+    /// Lets `append` append the angles of the letters of circuit `index`, behind which no circuit
+    /// has angles.
+    #[inline(always)]
+    pub(crate) fn append_angles(&mut self, index: usize, append: impl FnOnce(&[u16], &mut Vec<f64>)) {
+        let before = self.angles.len();
+        let start = if index == 0 { 0 } else { self.ends[index - 1] };
+        append(&self.letters[start..self.ends[index]], &mut self.angles);
+        if self.angles.len() > before {
+            // Circuits without angles end where the circuit before them ends.
+            self.angle_ends.resize(index, before);
+            self.angle_ends.push(self.angles.len());
+        }
+    }
+
+    /// Returns the angles of all circuits, one after the other.
+    pub fn all_angles(&self) -> &[f64] {
+        &self.angles
+    }
+
     /// Reserves memory for `circuits` more circuits that have `letters` letters in all.
     ///
     /// # Errors
@@ -122,7 +177,13 @@ impl Circuits {
     pub fn extend(&mut self, other: &Circuits) {
         let start = self.letters.len();
         self.letters.extend_from_slice(&other.letters);
+        let (known, start_angle) = (self.ends.len(), self.angles.len());
         self.ends.extend(other.ends.iter().map(|end| start + end));
+        if !other.angles.is_empty() {
+            self.angle_ends.resize(known, start_angle);
+            self.angles.extend_from_slice(&other.angles);
+            self.angle_ends.extend(other.angle_ends.iter().map(|end| start_angle + end));
+        }
     }
 
     /// Returns the letters of all circuits and the ends of the circuits, to append to both.
@@ -143,6 +204,33 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        /// Angles stay with their circuits, and equal batches compare equal however they were made.
+        #[test]
+        fn angles_belong_to_circuits(
+            all in prop::collection::vec(prop::collection::vec(0f64..1.0, 0..3), 0..9), cut in 0usize..9, len in 0usize..9,
+        ) {
+            let made = |all: &[Vec<f64>]| {
+                let mut circuits = Circuits::default();
+                for angles in all {
+                    circuits.push(angles.iter().map(|_| 7));
+                    angles.iter().for_each(|&angle| circuits.push_angles([angle]));
+                }
+                circuits
+            };
+            let whole = made(&all);
+            for (index, angles) in all.iter().enumerate() {
+                prop_assert_eq!(whole.angles(index), &angles[..]);
+            }
+            let cut = cut.min(all.len());
+            let mut joined = made(&all[..cut]);
+            joined.extend(&made(&all[cut..]));
+            prop_assert_eq!(&joined, &whole);
+            joined.truncate(len);
+            prop_assert_eq!(&joined, &made(&all[..len.min(all.len())]));
+            joined.clear();
+            prop_assert_eq!(&joined, &Circuits::default());
+        }
+
         #[test]
         fn rows_are_circuits_and_padding(
             letters in prop::collection::vec(prop::collection::vec(any::<u16>(), 0..40), 0..20), more in 0usize..20,

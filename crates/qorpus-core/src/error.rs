@@ -83,6 +83,14 @@ pub enum Error {
         /// The condition for such a gate, as a noun phrase.
         reason: &'static str,
     },
+    /// A gate with free angles where a fixed gate is meant.
+    #[error("gate '{gate}' has a free angle, but {purpose} fixed gates; give it a value, such as '{}'", .gate.replace('?', "pi/4"))]
+    FreeAngle {
+        /// The gate's name.
+        gate: String,
+        /// What needs fixed gates, as the beginning of a clause: `words need`.
+        purpose: &'static str,
+    },
     /// A gate whose entries are not numbers a + bω + cω² + dω³ over a power of √2.
     #[error(
         "gate '{gate}' is not exact{}: its entries must be sums of powers of e^(i pi/4) over a power of sqrt(2), as for \

@@ -38,7 +38,7 @@
 //!
 //! let mut circuits = Circuits::default();
 //! recipe.space().circuits(123..124, &mut circuits);
-//! assert_eq!(recipe.alphabet().text(circuits.get(0)), "t 0; h 1; t 0");
+//! assert_eq!(recipe.alphabet().text(circuits.get(0), &[]), "t 0; h 1; t 0");
 //!
 //! let mut unitary = vec![Default::default(); 16];
 //! Kernel::new(recipe.alphabet()).unitaries(&circuits, &mut Default::default(), &mut unitary);
@@ -85,6 +85,7 @@ pub use exact::batch::ExactProducts;
 pub use exact::letters::ExactLetters;
 pub use exact::unitary::ExactUnitary;
 pub use gate::angle::evaluate;
+pub use gate::rotation::MAX_GATE_ANGLES;
 pub use gate::standard::{PRESETS, STANDARD};
 pub use gate::synonyms::synonym;
 pub use gate::{Gate, preset, unitarity_residual};

@@ -304,7 +304,7 @@ mod tests {
         }
         let qubits = head.matches(" q").count();
         let alphabet = Alphabet::new(gates, qubits, Coupling::All).unwrap();
-        let unitary = naive::unitary(&alphabet, &alphabet.circuit(&letters.join(";")).unwrap());
+        let unitary = naive::unitary(&alphabet, &alphabet.circuit(&letters.join(";")).unwrap(), &[]);
         unitary.into_iter().map(|entry| entry * turn(phase)).collect()
     }
 

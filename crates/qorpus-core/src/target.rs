@@ -133,7 +133,7 @@ mod tests {
     fn unitary(word: &[u16], qubits: usize) -> Vec<Complex64> {
         let alphabet = Alphabet::of("clifford+t", qubits);
         let letters = alphabet.letters().len() as u16;
-        naive::unitary(&alphabet, &word.iter().map(|letter| letter % letters).collect::<Vec<_>>())
+        naive::unitary(&alphabet, &word.iter().map(|letter| letter % letters).collect::<Vec<_>>(), &[])
     }
 
     fn rounded(unitary: &[Complex64], round: impl Fn(f64) -> f64) -> Vec<Complex64> {

@@ -260,7 +260,7 @@ fn floating_point_finds_what_brute_force_finds() {
         let corpus = run(&directory.path().join("c.db"), &recipe, options(64 << 20, 2));
         let mut known: Vec<Vec<Complex64>> = Vec::new();
         let number = |word: &[u16]| {
-            let unitary = naive::unitary(recipe.alphabet(), word);
+            let unitary = naive::unitary(recipe.alphabet(), word, &[]);
             let is_same = |other: &Vec<Complex64>| {
                 let trace: Complex64 = unitary.iter().zip(other).map(|(u, v)| u * v.conj()).sum();
                 let size =

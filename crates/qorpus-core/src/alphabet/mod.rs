@@ -61,6 +61,8 @@ pub struct Alphabet {
     gates: Vec<Gate>,
     letters: Vec<Letter>,
     by_text: HashMap<String, u16>,
+    /// For each letter the number of its free angles; empty if no letter has any.
+    free_angles: Vec<u8>,
 }
 
 impl Alphabet {
@@ -114,7 +116,12 @@ impl Alphabet {
             // On one qubit, the qubit may be left out.
             by_text.extend(letters.iter().zip(0..).map(|(letter, k)| (gates[letter.gate].name().into(), k)));
         }
-        Alphabet { qubits, coupling, gates, letters, by_text }
+        let free = |letter: &Letter| gates[letter.gate].free_angles() as u8;
+        let mut free_angles: Vec<_> = letters.iter().map(free).collect();
+        if free_angles.iter().all(|&angles| angles == 0) {
+            free_angles.clear();
+        }
+        Alphabet { qubits, coupling, gates, letters, by_text, free_angles }
     }
 
     /// Returns the number of qubits, n.
@@ -161,13 +168,56 @@ impl Alphabet {
         circuit.iter().all(|&letter| !self.gates[self.letters[usize::from(letter)].gate].is_opaque())
     }
 
-    /// Returns the circuit as text, letters joined by `; `.
+    /// Returns whether a letter has free angles.
+    pub fn has_free_angles(&self) -> bool {
+        !self.free_angles.is_empty()
+    }
+
+    /// Returns the number of free angles of a letter: 0, 1 or 3.
+    ///
+    /// # Panics
+    /// If the number is not a letter of this alphabet.
+    pub fn free_angles(&self, letter: u16) -> usize {
+        if self.has_free_angles() { self.free_angles[usize::from(letter)].into() } else { 0 }
+    }
+
+    /// Returns the first gate with free angles.
+    pub(crate) fn free_gate(&self) -> Option<&Gate> {
+        self.gates.iter().find(|gate| gate.is_free())
+    }
+
+    /// Refuses letters with free angles where each gate must be fixed.
+    pub(crate) fn check_fixed(&self, purpose: &'static str) -> Result<()> {
+        match self.free_gate() {
+            Some(gate) => Err(Error::FreeAngle { gate: gate.name().into(), purpose }),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the circuit as text, letters joined by `; `. `angles` are those of its letters with
+    /// free angles, in order; each is written with the digits that give the same number again, and
+    /// one that is missing as `?`.
     ///
     /// # Panics
     /// If a number in `circuit` is not a letter of this alphabet.
-    pub fn text(&self, circuit: &[u16]) -> String {
-        let letters: Vec<_> = circuit.iter().map(|&l| self.letters[usize::from(l)].text.as_str()).collect();
-        letters.join("; ")
+    pub fn text(&self, circuit: &[u16], angles: &[f64]) -> String {
+        let mut angles = angles.iter();
+        let mut text = String::new();
+        for (place, &letter) in circuit.iter().enumerate() {
+            let own = &self.letters[usize::from(letter)].text;
+            text += if place > 0 { "; " } else { "" };
+            if self.free_angles(letter) == 0 {
+                text += own;
+                continue;
+            }
+            for part in own.split_inclusive('?') {
+                match part.strip_suffix('?').and_then(|start| Some((start, angles.next()?))) {
+                    Some((start, angle)) => text += &format!("{start}{angle:?}"),
+                    None => text += part,
+                }
+            }
+        }
+        text
     }
 
     /// Refuses an alphabet that lists one gate twice with its angle written in two ways, such as
@@ -249,6 +299,58 @@ impl Alphabet {
         moved.find_map(|order| self.placed(gate, &order.iter().map(|&k| places[k]).collect::<Vec<_>>()))
     }
 
+    /// Returns the letter written as `text` and appends its free angles, in radians, to `angles`.
+    /// They are written in place of the `?` of its gate: `rz(pi/4) 0` is the letter `rz(?) 0` and an
+    /// angle, unless the alphabet has a letter `rz(pi/4) 0`.
+    ///
+    /// # Errors
+    /// [`Error::UnknownLetter`], or [`Error::Unusable`] for a letter with free angles and no value of
+    /// them.
+    pub fn letter_at(&self, text: &str, angles: &mut Vec<f64>) -> Result<u16> {
+        let unknown = match self.letter(text) {
+            Ok(letter) if self.free_angles(letter) == 0 => return Ok(letter),
+            Ok(letter) => return Err(self.without_value(letter)),
+            Err(unknown) => unknown,
+        };
+        let (name, places) = split_letter(text);
+        let read = GateName::read(&name, Angle::read).ok().filter(|_| self.has_free_angles());
+        let placed = read.and_then(|name| {
+            let gate = self.gates.iter().find(|gate| gate.is_free() && gate.parts().0 == name.base)?;
+            Some((self.placed(gate, &places).or_else(|| self.same_unitary(gate, &places))?, name))
+        });
+        let (letter, name) = placed.ok_or(unknown)?;
+        angles.extend(name.angles.iter().map(|angle| angle.value));
+        Ok(letter)
+    }
+
+    fn without_value(&self, letter: u16) -> Error {
+        let text = &self.letters[usize::from(letter)].text;
+        let reason = format!("its angle is missing; write '{}' for one", text.replace('?', "0.5"));
+        Error::Unusable { item: format!("letter '{text}'"), reason }
+    }
+
+    /// Returns the circuit written as letters separated by `;`, in time order, and appends the free
+    /// angles of its letters to `angles`.
+    ///
+    /// ```
+    /// use qorpus_core::{Alphabet, Coupling, Gate};
+    ///
+    /// let gates = ["h", "rz(?)"].map(|name| Gate::standard(name).unwrap()).to_vec();
+    /// let alphabet = Alphabet::new(gates, 1, Coupling::All)?;
+    /// let mut angles = Vec::new();
+    /// let circuit = alphabet.circuit_at("rz(pi/4) 0; h 0; rz(-0.5) 0", &mut angles)?;
+    /// assert_eq!((&circuit[..], angles[1]), (&[1, 0, 1][..], -0.5));
+    /// assert_eq!(alphabet.text(&circuit, &angles), "rz(0.7853981633974483) 0; h 0; rz(-0.5) 0");
+    /// # Ok::<(), qorpus_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`letter_at`](Alphabet::letter_at), for the first such letter.
+    pub fn circuit_at(&self, text: &str, angles: &mut Vec<f64>) -> Result<Vec<u16>> {
+        let letters = text.split(';').map(str::trim);
+        letters.filter(|letter| !letter.is_empty()).map(|letter| self.letter_at(letter, angles)).collect()
+    }
+
     /// Returns the circuit written as letters separated by `;`, in time order; blank text is the
     /// empty circuit.
     ///
@@ -317,7 +419,7 @@ mod tests {
     fn circuits_as_text() {
         let two = alphabet("h,rz(pi/4),cx,cz", 2, "all").unwrap();
         let circuit = two.circuit(" H 0;rz( pi / 4 ) 1 ; cx  1 0;cz 1 0;").unwrap();
-        assert_eq!(two.text(&circuit), "h 0; rz(pi/4) 1; cx 1 0; cz 0 1");
+        assert_eq!(two.text(&circuit, &[]), "h 0; rz(pi/4) 1; cx 1 0; cz 0 1");
         assert_eq!(two.circuit("  ").unwrap(), Vec::<u16>::new());
         for text in ["h", "h 2", "cx 0", "cx 0 0", "t 0", "rz(pi/4)", ")", "h 0 1", "é"] {
             assert!(matches!(two.circuit(text), Err(Error::UnknownLetter { .. })), "{text}");
@@ -326,7 +428,7 @@ mod tests {
         let start = "'cnot 0 1' is not a letter of this alphabet; did you mean 'cx'? its";
         assert!(said.starts_with(start), "{said}");
         let one = alphabet("h,t", 1, "all").unwrap();
-        assert_eq!(one.text(&one.circuit("h; t 0; h").unwrap()), "h 0; t 0; h 0");
+        assert_eq!(one.text(&one.circuit("h; t 0; h").unwrap(), &[]), "h 0; t 0; h 0");
     }
 
     #[test]
@@ -345,7 +447,7 @@ mod tests {
             ("u3(pi/2,0,pi)", "u3(tau/4, -0, 2*arcsin(1)) 1", "u3(pi/2,0,pi) 1"),
         ] {
             let alphabet = alphabet(gates, 2, "all").unwrap();
-            assert_eq!(alphabet.text(&alphabet.circuit(text).unwrap()), letter, "{gates}: {text}");
+            assert_eq!(alphabet.text(&alphabet.circuit(text).unwrap(), &[]), letter, "{gates}: {text}");
         }
         let near = alphabet("rz(pi/4),rz(-pi/4),p(pi/4),u3(0,0,pi/4)", 1, "all").unwrap();
         for text in ["rz(0.78539816339)", "rz(9*pi/4)", "rz(0.785,0)", "rz(pi/4+1e-14)", "rz(3*pi/4)"] {
@@ -374,7 +476,7 @@ mod tests {
     fn alphabets_with_one_gate_twice_are_read() {
         let twice = alphabet("rz(pi/4),rz(0.7853981633974483)", 1, "all").unwrap();
         let circuit = twice.circuit("rz(0.7853981633974483);rz(pi/4)").unwrap();
-        assert_eq!(twice.text(&circuit), "rz(0.7853981633974483) 0; rz(pi/4) 0");
+        assert_eq!(twice.text(&circuit, &[]), "rz(0.7853981633974483) 0; rz(pi/4) 0");
         assert!(twice.letter("rz(tau/8)").is_err());
     }
 }

@@ -178,9 +178,9 @@ mod tests {
             let letters = ExactLetters::new(&alphabet, up_to).unwrap();
             for circuit in Space::random(&alphabet, 300, 5, 0, 12).unwrap().listed(0..300).iter() {
                 let (exact, expected) =
-                    (letters.unitary(circuit).unwrap(), naive::unitary(&alphabet, circuit));
+                    (letters.unitary(circuit).unwrap(), naive::unitary(&alphabet, circuit, &[]));
                 let found = distance(&letters.numbers(&exact), &expected, up_to);
-                assert!(found < 1e-12, "{found:e}: {}", alphabet.text(circuit));
+                assert!(found < 1e-12, "{found:e}: {}", alphabet.text(circuit, &[]));
             }
         }
     }
@@ -225,7 +225,7 @@ mod tests {
         assert_eq!(letters.unitary(&long), Err(Error::ExactOverflow));
         let most = (0..).find(|&length| letters.unitary(&long[..length]).is_err()).unwrap() - 1;
         let exact = letters.unitary(&long[..most]).unwrap();
-        let expected = naive::unitary(&alphabet, &long[..most]);
+        let expected = naive::unitary(&alphabet, &long[..most], &[]);
         let found = distance(&letters.numbers(&exact), &expected, Equivalence::GlobalPhase);
         assert!(exact.exponent == MAX_EXPONENT && found < 1e-10);
     }

@@ -6,20 +6,23 @@
 
 pub(crate) mod angle;
 pub(crate) mod name;
+pub(crate) mod rotation;
 pub(crate) mod standard;
 pub(crate) mod synonyms;
 
 use crate::error::{Error, Result};
 use crate::gate::angle::Angle;
-use crate::gate::name::{GateName, check_custom_name};
+use crate::gate::name::{GateName, check_custom_name, free_name};
+use crate::gate::rotation::{GENERIC_ANGLES, Rotation};
 use crate::gate::standard::PRESETS;
 use crate::gate::synonyms::advice;
 use num_complex::Complex64;
+use std::borrow::Cow;
 
 /// The largest entry of U†U - 1 that a user-defined matrix may have.
 const UNITARY_TOLERANCE: f64 = 1e-12;
 
-/// A named unitary on one to three qubits, or a name without a matrix.
+/// A named unitary on one to three qubits, a rotation by free angles, or a name without a matrix.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Gate {
     name: String,
@@ -33,6 +36,8 @@ pub struct Gate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum GateKind {
     Standard,
+    /// A standard gate, whose matrix depends on the angles of each letter.
+    Free(Rotation),
     Custom,
     Opaque,
 }
@@ -59,6 +64,8 @@ impl Gate {
     /// `sqrt`, `sin` and `cos`, which every reader of the format knows. Other angles are kept as
     /// values: `rz(tau/4)` is `rz(pi/2)`.
     ///
+    /// Angles written `?` are free: each letter of a circuit has its own.
+    ///
     /// # Errors
     /// [`Error::UnknownGate`] with the most likely gate; [`Error::Unusable`] if angles are missing,
     /// too many, or not [expressions](crate::evaluate).
@@ -72,7 +79,13 @@ impl Gate {
     }
 
     fn read(text: &str, read: fn(&str) -> std::result::Result<Angle, String>) -> Result<Gate> {
-        let GateName { base, angles } = GateName::read(text, read)?;
+        let GateName { base, angles, is_free } = GateName::read(text, read)?;
+        if let Some(rotation) = Rotation::of(&base).filter(|_| is_free) {
+            let qubits = if base.starts_with('c') { 2 } else { 1 };
+            let name = free_name(standard::find(&base).unwrap_or_default());
+            let kind = GateKind::Free(rotation);
+            return Ok(Gate { name, angles: Vec::new(), qubits, matrix: Vec::new(), kind });
+        }
         let (values, texts): (Vec<_>, Vec<_>) =
             angles.into_iter().map(|angle| (angle.value, angle.text)).unzip();
         let matrix = standard::matrix(&base, &values)
@@ -93,6 +106,7 @@ impl Gate {
     pub(crate) fn distance(&self, other: &GateName) -> Option<f64> {
         let angles = || self.angles.iter().zip(&other.angles).map(|(a, b)| (*a, b.value));
         let is_same = self.is_standard()
+            && self.is_free() == other.is_free
             && self.parts().0 == other.base
             && self.angles.len() == other.angles.len()
             && angles().all(|(a, b)| angle::is_same(a, b));
@@ -169,15 +183,63 @@ impl Gate {
     }
 
     /// Returns the matrix, row-major, 2^qubits x 2^qubits; the gate's first qubit is the most
-    /// significant index bit.
+    /// significant index bit. It is empty if the gate is opaque or has free angles.
     pub fn matrix(&self) -> &[Complex64] {
         &self.matrix
     }
 
-    /// Returns whether it is a standard gate of OpenQASM 3, so that its name alone determines its
-    /// matrix.
+    /// Returns the matrix at these angles in radians, one for each `?` of the name.
+    ///
+    /// ```
+    /// let gate = qorpus_core::Gate::standard("rz(?)")?;
+    /// assert!(gate.matrix().is_empty());
+    /// let fixed = qorpus_core::Gate::standard("rz(0.25)")?;
+    /// assert_eq!(*gate.matrix_at(&[0.25]), *fixed.matrix());
+    /// # Ok::<(), qorpus_core::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If there are not as many angles as [`free_angles`](Gate::free_angles).
+    pub fn matrix_at(&self, angles: &[f64]) -> Cow<'_, [Complex64]> {
+        assert_eq!(angles.len(), self.free_angles(), "an angle for each '?'");
+        match self.kind {
+            // Zeros are written alike.
+            GateKind::Free(_) => standard::matrix(self.parts().0, angles)
+                .unwrap_or_default()
+                .into_iter()
+                .map(|entry| entry + Complex64::ZERO)
+                .collect(),
+            _ => Cow::Borrowed(&self.matrix),
+        }
+    }
+
+    /// Returns the matrix at [`GENERIC_ANGLES`].
+    pub(crate) fn generic_matrix(&self) -> Cow<'_, [Complex64]> {
+        self.matrix_at(&GENERIC_ANGLES[..self.free_angles()])
+    }
+
+    /// Returns the number of free angles, which each letter has: 0, 1 or 3.
+    pub fn free_angles(&self) -> usize {
+        self.rotation().map_or(0, Rotation::angles)
+    }
+
+    /// Returns whether its angles are free.
+    pub fn is_free(&self) -> bool {
+        self.rotation().is_some()
+    }
+
+    /// Returns the rotation by free angles that it is or controls.
+    pub(crate) fn rotation(&self) -> Option<Rotation> {
+        match self.kind {
+            GateKind::Free(rotation) => Some(rotation),
+            _ => None,
+        }
+    }
+
+    /// Returns whether it is a standard gate of OpenQASM 3, so that its name, and its angles if they
+    /// are free, determine its matrix.
     pub fn is_standard(&self) -> bool {
-        self.kind == GateKind::Standard
+        matches!(self.kind, GateKind::Standard | GateKind::Free(_))
     }
 
     /// Returns whether only the name is known.
@@ -193,8 +255,9 @@ impl Gate {
             let bit = |k: usize| (index >> (self.qubits - 1 - k)) & 1;
             order.iter().fold(0, |moved, &k| moved << 1 | bit(k))
         };
+        let matrix = self.generic_matrix();
         let mut entries = (0..dim).flat_map(|row| (0..dim).map(move |column| (row, column)));
-        entries.all(|(r, c)| self.matrix[r * dim + c] == self.matrix[moved(r) * dim + moved(c)])
+        entries.all(|(r, c)| matrix[r * dim + c] == matrix[moved(r) * dim + moved(c)])
     }
 }
 
@@ -232,7 +295,7 @@ pub(crate) fn examples() -> impl Iterator<Item = Gate> {
 mod tests {
     use super::*;
     use crate::gate::name::MAX_NAME_BYTES;
-    use crate::gate::standard::{ONE, diagonal, ry, rz, turn};
+    use crate::gate::standard::{ONE, diagonal, turn};
 
     fn product(a: &[Complex64], b: &[Complex64]) -> Vec<Complex64> {
         let dim = a.len().isqrt();
@@ -264,11 +327,12 @@ mod tests {
         assert!(close(&squared("h"), gate("id").matrix()));
         assert!(close(&product(gate("sx").matrix(), gate("sxdg").matrix()), gate("id").matrix()));
         assert!(close(gate("u3(0.3,1.1,-2)").matrix(), &{
-            let rotations = product(&product(&rz(1.1), &ry(0.3)), &rz(-2.0));
+            let turned = |name| gate(name).matrix;
+            let rotations = product(&product(&turned("rz(1.1)"), &turned("ry(0.3)")), &turned("rz(-2)"));
             rotations.iter().map(|entry| entry * turn((1.1 - 2.0) / 2.0)).collect::<Vec<_>>()
         }));
-        let full = rz(2.0 * std::f64::consts::PI);
-        assert!(close(&full, &diagonal(&[-ONE, -ONE])), "rz has a period of two turns");
+        let full = gate("rz(2*pi)");
+        assert!(close(full.matrix(), &diagonal(&[-ONE, -ONE])), "rz has a period of two turns");
     }
 
     #[test]
@@ -277,6 +341,8 @@ mod tests {
         assert_eq!(gate("u3(pi/2,0,pi)").qubits(), 1);
         assert_eq!(gate("RZ(Τ/4)").name(), "rz(pi/2)");
         assert_eq!(gate("u3(pow(2,1), +1, tau)").name(), "u3(2.0,1.0,2*pi)");
+        assert_eq!(gate(" U3( ? ,?,? )").name(), "u3(?,?,?)");
+        assert_eq!((gate("cp(?)").qubits(), gate("u3(?,?,?)").free_angles()), (2, 3));
         for (text, sentence) in [
             ("hh", "unknown gate 'hh'; the nearest names are"),
             ("tgd", "unknown gate 'tgd'; did you mean 'tdg'?"),
@@ -292,6 +358,10 @@ mod tests {
             ("h(pi)", "gate 'h(pi)': it takes no angle"),
             ("u3(1)", "gate 'u3(1)': it needs 3 angles: u3(theta,phi,lambda)"),
             ("rz(pi", "gate 'rz(pi': ')' is missing"),
+            ("h(?)", "gate 'h(?)': it takes no angle"),
+            ("u3(?)", "gate 'u3(?)': it needs 3 angles"),
+            ("u3(?,0,?)", "gate 'u3(?,0,?)': all of its angles are free or none: 'u3(?,?,?)'"),
+            ("rz(2*?)", "gate 'rz(2*?)': unexpected '?'"),
             ("rz(theta)", "gate 'rz(theta)': unknown name 'theta' in the expression 'theta'"),
             ("", "unknown gate ''"),
         ] {

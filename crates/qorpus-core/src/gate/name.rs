@@ -8,10 +8,16 @@ use crate::gate::synonyms::advice;
 /// The most bytes of a name, angles included, since hundreds of letters repeat it.
 pub(crate) const MAX_NAME_BYTES: usize = 256;
 
+/// An angle that is not part of the name: each letter of a circuit has its own.
+const FREE: &str = "?";
+
 /// The name of a standard gate, parsed.
 pub(crate) struct GateName {
     pub(crate) base: String,
+    /// The angles; none if they are free.
     pub(crate) angles: Vec<Angle>,
+    /// Whether it has angles and all of them are free.
+    pub(crate) is_free: bool,
 }
 
 impl GateName {
@@ -43,9 +49,20 @@ impl GateName {
                 n => format!("it needs {n} angles: {known}"),
             }));
         }
-        let angles = angles.into_iter().map(read).collect::<std::result::Result<_, _>>().map_err(refused)?;
-        Ok(GateName { base: base.into(), angles })
+        let free = angles.iter().filter(|angle| angle.trim() == FREE).count();
+        if free > 0 && free < needs {
+            return Err(refused(format!("all of its angles are free or none: '{}'", free_name(known))));
+        }
+        let fixed = if free > 0 { Vec::new() } else { angles };
+        let angles = fixed.into_iter().map(read).collect::<std::result::Result<_, _>>().map_err(refused)?;
+        Ok(GateName { base: base.into(), angles, is_free: free > 0 })
     }
+}
+
+/// Returns the name of an entry of [`STANDARD`](standard::STANDARD) with free angles: `rz(?)`.
+pub(crate) fn free_name(known: &str) -> String {
+    let (base, angles) = standard::parts(known);
+    format!("{base}({})", vec![FREE; angles.len()].join(","))
 }
 
 /// Splits at the commas outside parentheses.

@@ -1,5 +1,6 @@
 //! The standard gates: names and matrices of OpenQASM 3, as Qiskit implements them; and presets.
 
+use crate::gate::rotation::Rotation;
 use num_complex::Complex64;
 use std::f64::consts::FRAC_1_SQRT_2;
 
@@ -55,41 +56,40 @@ const I: Complex64 = Complex64::I;
 
 /// Returns e^(i angle) as libm computes it, also for exact half turns.
 pub(crate) fn turn(angle: f64) -> Complex64 {
-    Complex64::new(libm::cos(angle), libm::sin(angle))
+    let (sin, cos) = libm::sincos(angle);
+    Complex64::new(cos, sin)
 }
 
 /// Returns the matrix of a standard gate, row-major; `None` for an unknown name or the wrong number
 /// of angles.
 pub(crate) fn matrix(name: &str, angles: &[f64]) -> Option<Vec<Complex64>> {
+    if let Some(rotation) = Rotation::of(name) {
+        let target = (angles.len() == rotation.angles()).then(|| rotation.matrix(angles))?;
+        return Some(if name.starts_with('c') { controlled(&target) } else { target.to_vec() });
+    }
+    if !angles.is_empty() {
+        return None;
+    }
     let half = Complex64::new(0.5, 0.5);
     let eighth = Complex64::new(FRAC_1_SQRT_2, FRAC_1_SQRT_2);
     let r = Complex64::from(FRAC_1_SQRT_2);
-    Some(match (name, angles) {
-        ("id", []) => diagonal(&[ONE, ONE]),
-        ("x", []) => vec![ZERO, ONE, ONE, ZERO],
-        ("y", []) => vec![ZERO, -I, I, ZERO],
-        ("z", []) => diagonal(&[ONE, -ONE]),
-        ("h", []) => vec![r, r, r, -r],
-        ("s", []) => diagonal(&[ONE, I]),
-        ("sdg", []) => diagonal(&[ONE, -I]),
-        ("t", []) => diagonal(&[ONE, eighth]),
-        ("tdg", []) => diagonal(&[ONE, eighth.conj()]),
-        ("sx", []) => vec![half, half.conj(), half.conj(), half],
-        ("sxdg", []) => vec![half.conj(), half, half, half.conj()],
-        ("rx", &[theta]) => rx(theta),
-        ("ry", &[theta]) => ry(theta),
-        ("rz", &[theta]) => rz(theta),
-        ("p", &[theta]) => diagonal(&[ONE, turn(theta)]),
-        ("u3", &[theta, phi, lambda]) => {
-            let (cos, sin) = (libm::cos(theta / 2.0), libm::sin(theta / 2.0));
-            vec![cos.into(), turn(lambda) * -sin, turn(phi) * sin, turn(phi + lambda) * cos]
-        }
-        ("cx" | "cy" | "cz" | "ch" | "csx", []) => controlled(&matrix(&name[1..], &[])?),
-        ("cp" | "crx" | "cry" | "crz", &[_]) => controlled(&matrix(&name[1..], angles)?),
-        ("swap", []) => swap(ONE),
-        ("iswap", []) => swap(I),
-        ("ccx", []) => controlled(&matrix("cx", &[])?),
-        ("cswap", []) => controlled(&swap(ONE)),
+    Some(match name {
+        "id" => diagonal(&[ONE, ONE]),
+        "x" => vec![ZERO, ONE, ONE, ZERO],
+        "y" => vec![ZERO, -I, I, ZERO],
+        "z" => diagonal(&[ONE, -ONE]),
+        "h" => vec![r, r, r, -r],
+        "s" => diagonal(&[ONE, I]),
+        "sdg" => diagonal(&[ONE, -I]),
+        "t" => diagonal(&[ONE, eighth]),
+        "tdg" => diagonal(&[ONE, eighth.conj()]),
+        "sx" => vec![half, half.conj(), half.conj(), half],
+        "sxdg" => vec![half.conj(), half, half, half.conj()],
+        "cx" | "cy" | "cz" | "ch" | "csx" => controlled(&matrix(&name[1..], &[])?),
+        "swap" => swap(ONE),
+        "iswap" => swap(I),
+        "ccx" => controlled(&matrix("cx", &[])?),
+        "cswap" => controlled(&swap(ONE)),
         _ => return None,
     })
 }
@@ -120,18 +120,4 @@ fn swap(factor: Complex64) -> Vec<Complex64> {
     let mut matrix = diagonal(&[ONE, ZERO, ZERO, ONE]);
     (matrix[6], matrix[9]) = (factor, factor);
     matrix
-}
-
-fn rx(theta: f64) -> Vec<Complex64> {
-    let (cos, sin) = (Complex64::from(libm::cos(theta / 2.0)), Complex64::new(0.0, -libm::sin(theta / 2.0)));
-    vec![cos, sin, sin, cos]
-}
-
-pub(crate) fn ry(theta: f64) -> Vec<Complex64> {
-    let (cos, sin) = (libm::cos(theta / 2.0), libm::sin(theta / 2.0));
-    [cos, -sin, sin, cos].map(Complex64::from).to_vec()
-}
-
-pub(crate) fn rz(theta: f64) -> Vec<Complex64> {
-    diagonal(&[turn(-theta / 2.0), turn(theta / 2.0)])
 }

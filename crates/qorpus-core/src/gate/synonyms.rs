@@ -180,7 +180,7 @@ mod tests {
         gates.sort_by(|a, b| a.name().cmp(b.name()));
         gates.dedup();
         let alphabet = Alphabet::new(gates, qubits, Coupling::All).unwrap();
-        naive::unitary(&alphabet, &alphabet.circuit(text).unwrap())
+        naive::unitary(&alphabet, &alphabet.circuit(text).unwrap(), &[])
     }
 
     /// The matrix of a gate by its definition elsewhere: exp(-i theta/2 P), or a permutation with

@@ -1,12 +1,13 @@
 //! The rows on which gates act, which differ in the bits of the gates' qubits.
 
 use crate::alphabet::{Alphabet, Letter};
-use crate::gate::Gate;
 use num_complex::Complex64;
+use std::borrow::Cow;
 
 /// The rows on which a letter's gate acts.
 pub(crate) struct LetterRows<'a> {
-    gate: &'a Gate,
+    /// The gate's matrix, at generic angles if they are free; empty if it is opaque.
+    matrix: Cow<'a, [Complex64]>,
     /// For each index of the gate's matrix, the row of a unitary in which all other qubits are 0.
     rows: Vec<usize>,
 }
@@ -22,7 +23,7 @@ impl<'a> LetterRows<'a> {
             bits.map(|(k, &q)| if index >> k & 1 == 1 { mask(q) } else { 0 }).sum()
         };
         let dim = if gate.is_opaque() { 0 } else { 1 << gate.qubits() };
-        LetterRows { gate, rows: (0..dim).map(row).collect() }
+        LetterRows { matrix: gate.generic_matrix(), rows: (0..dim).map(row).collect() }
     }
 
     /// Returns the dimension of the gate's matrix; 0 if it is opaque.
@@ -42,7 +43,7 @@ impl<'a> LetterRows<'a> {
 
     /// Returns the entry of the gate's matrix.
     pub(crate) fn entry(&self, row: usize, column: usize) -> Complex64 {
-        self.gate.matrix()[row * self.gate_dim() + column]
+        self.matrix[row * self.gate_dim() + column]
     }
 
     /// Returns the rows that row `row` of a product is a sum of, with their coefficients. An opaque

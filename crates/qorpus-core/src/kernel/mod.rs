@@ -11,6 +11,7 @@
 //! and at the end every zero becomes +0. The sign of a zero never changes another number, so a
 //! kernel may leave out terms whose coefficient is zero without changing a bit.
 
+pub(crate) mod free_letter;
 pub(crate) mod letter_rows;
 pub mod naive;
 pub(crate) mod prefix_cache;
@@ -21,10 +22,11 @@ pub(crate) mod small;
 
 use crate::alphabet::Alphabet;
 use crate::circuit::Circuits;
+use crate::kernel::free_letter::FreeLetter;
 use crate::kernel::prefix_cache::PrefixCache;
 use crate::kernel::prefix_table::PrefixTable;
 use crate::kernel::representation::{AlignedBuffer, Representation};
-use crate::kernel::row_updates::{RowUpdates, SplitRows, row_updates};
+use crate::kernel::row_updates::{RowUpdate, RowUpdates, SplitRows, row_updates};
 use crate::kernel::small::{SmallLetters, SmallUnitaries};
 use crate::simd::dispatch::{self, InstructionSet, SimdTask};
 use crate::simd::vector::{self, Vector};
@@ -45,6 +47,8 @@ pub struct Kernel {
     instructions: InstructionSet,
     dim: usize,
     letters: PreparedLetters,
+    /// The letters with free angles, by the numbers of letters; empty if there are none.
+    free: Vec<Option<FreeLetter>>,
     /// The table of prefixes, computed when the work is worth it.
     prefix_table: OnceLock<PrefixTable>,
 }
@@ -67,7 +71,17 @@ impl Kernel {
         let updates = |letter| row_updates(alphabet, letter);
         let rows = || PreparedLetters::Rows(alphabet.letters().iter().map(updates).collect());
         let letters = SmallLetters::new(alphabet).map_or_else(rows, PreparedLetters::Small);
-        Kernel { instructions, dim: alphabet.dim(), letters, prefix_table: OnceLock::new() }
+        let prepared = |number| match &letters {
+            PreparedLetters::Small(letters) => letters.factors(number).to_vec(),
+            PreparedLetters::Rows(letters) => letters[number].iter().flat_map(RowUpdate::numbers).collect(),
+        };
+        let mut free = Vec::new();
+        if alphabet.has_free_angles() {
+            let rotations = alphabet.letters().iter().map(|letter| alphabet.gates()[letter.gate].rotation());
+            let of = |(number, rotation): (usize, Option<_>)| Some(FreeLetter::new(rotation?, prepared(number)));
+            free = rotations.enumerate().map(of).collect();
+        }
+        Kernel { instructions, dim: alphabet.dim(), letters, free, prefix_table: OnceLock::new() }
     }
 
     /// Writes the unitaries of `circuits`, in order, row-major, to `out`.
@@ -77,8 +91,8 @@ impl Kernel {
     /// once `scratch` has grown.
     ///
     /// # Panics
-    /// If `out` does not hold exactly one 2^n x 2^n matrix for each circuit, or a letter is not in
-    /// the alphabet.
+    /// If `out` does not hold exactly one 2^n x 2^n matrix for each circuit, a letter is not in the
+    /// alphabet, or a circuit lacks angles of its letters.
     pub fn unitaries(&self, circuits: &Circuits, scratch: &mut Scratch, out: &mut [Complex64]) {
         assert_eq!(out.len(), circuits.len() * self.dim * self.dim, "one matrix for each circuit");
         self.instructions.run(UnitaryBatch { kernel: self, circuits, scratch, out });
@@ -151,6 +165,16 @@ impl UnitaryBatch<'_> {
         let current = self.scratch.current.room(2 * size);
         let (identity, current) = current.split_at_mut(size);
         let outputs = self.circuits.iter().zip(self.out.chunks_exact_mut(size / 2));
+        if !self.kernel.free.is_empty() {
+            // Circuits share no prefixes: their angles differ.
+            representation.identity(identity);
+            for (index, (circuit, out)) in outputs.enumerate() {
+                let angles = self.circuits.angles(index);
+                representation.advance_at(identity, circuit, &self.kernel.free, angles, current);
+                representation.finish(current, out);
+            }
+            return;
+        }
         if prefix_cache::are_shared(self.circuits) {
             let mut prefixes = PrefixCache::new(representation, self.circuits, &mut self.scratch.prefixes);
             for (circuit, out) in outputs {
@@ -178,6 +202,7 @@ mod tests {
     use crate::gate::{Gate, examples};
     use crate::space::Space;
     use proptest::prelude::*;
+    use std::f64::consts::PI;
 
     /// Every standard gate, and a dense user-defined gate on three qubits.
     fn every_gate(qubits: usize) -> Alphabet {
@@ -188,7 +213,7 @@ mod tests {
     /// The gates, and a user-defined one that is `word` on `dense` qubits, as far as they fit.
     fn with_dense(mut gates: Vec<Gate>, dense: usize, word: &str, qubits: usize) -> Alphabet {
         let wide = Alphabet::new(gates.clone(), dense, Coupling::All).unwrap();
-        let matrix = naive::unitary(&wide, &wide.circuit(word).unwrap());
+        let matrix = naive::unitary(&wide, &wide.circuit(word).unwrap(), &[]);
         gates.push(Gate::custom("dense", dense, matrix).unwrap());
         gates.retain(|gate| gate.qubits() <= qubits);
         Alphabet::new(gates, qubits, Coupling::All).unwrap()
@@ -206,9 +231,11 @@ mod tests {
         for instructions in InstructionSet::all() {
             kernel = Kernel::with_instructions(instructions, alphabet);
             kernel.unitaries(circuits, &mut Scratch::default(), &mut out);
-            for (circuit, unitary) in circuits.iter().zip(out.chunks_exact(size)) {
-                let expected = naive::unitary(alphabet, circuit);
-                assert_eq!(bits(unitary), bits(&expected), "{instructions:?}: {}", alphabet.text(circuit));
+            for (index, unitary) in out.chunks_exact(size).enumerate() {
+                let (circuit, angles) = (circuits.get(index), circuits.angles(index));
+                let expected = naive::unitary(alphabet, circuit, angles);
+                let text = || alphabet.text(circuit, angles);
+                assert_eq!(bits(unitary), bits(&expected), "{instructions:?}: {}", text());
             }
         }
         kernel
@@ -278,7 +305,7 @@ mod tests {
         let mut out = vec![Complex64::ZERO; 2 << 16];
         Kernel::new(&alphabet).unitaries(&circuits, &mut scratch, &mut out);
         assert!(scratch.prefixes.numbers().len() * 8 <= prefix_cache::CACHE_BYTES);
-        assert_eq!(bits(&out[1 << 16..]), bits(&naive::unitary(&alphabet, circuits.get(1))));
+        assert_eq!(bits(&out[1 << 16..]), bits(&naive::unitary(&alphabet, circuits.get(1), &[])));
     }
 
     proptest! {
@@ -304,6 +331,45 @@ mod tests {
             }
             agrees_with_the_oracle(&alphabet, &circuits);
         }
+    }
+
+    /// Every gate with free angles, beside fixed ones and alone.
+    #[test]
+    fn free_angles_to_the_bit() {
+        const ALL: &str = "rx(?),ry(?),rz(?),p(?),u3(?,?,?),cp(?),crx(?),cry(?),crz(?),h,sx,t,cx,swap";
+        let gates = |wanted: &dyn Fn(&str) -> bool, qubits| {
+            let gates = crate::gate::name::split_outside(ALL).into_iter().filter(|name| wanted(name));
+            let gates = gates.map(|name| Gate::standard(name).unwrap());
+            gates.filter(|gate| gate.qubits() <= qubits).collect::<Vec<_>>()
+        };
+        for qubits in 1..=5 {
+            for wanted in [&|_: &str| true, &|name: &str| name.contains("z(") || name == "h", &|name: &str| {
+                name.starts_with("u3")
+            }] as [&dyn Fn(&str) -> bool; 3]
+            {
+                let alphabet = Alphabet::new(gates(wanted, qubits), qubits, Coupling::All).unwrap();
+                let drawn = Space::random(&alphabet, 60, 5, 0, 12).unwrap().listed(0..60);
+                agrees_with_the_oracle(&alphabet, &drawn);
+                // At special angles, entries are 0 or 1, or have the other sign.
+                let special = [0.0, -0.0, PI, -PI, PI / 2.0, 2.0 * PI, 1e-300, -3e9];
+                let mut circuits = Circuits::default();
+                for (index, circuit) in drawn.iter().enumerate() {
+                    circuits.push(circuit.iter().copied());
+                    let angles = (0..drawn.angles(index).len()).map(|k| special[(3 * index + k) % 8]);
+                    circuits.push_angles(angles);
+                }
+                agrees_with_the_oracle(&alphabet, &circuits);
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "mid")]
+    fn missing_angles_are_refused() {
+        let mut circuits = Circuits::default();
+        circuits.push([0]);
+        let mut out = vec![Complex64::ZERO; 4];
+        Kernel::new(&Alphabet::of("rz(?)", 1)).unitaries(&circuits, &mut Scratch::default(), &mut out);
     }
 
     #[test]

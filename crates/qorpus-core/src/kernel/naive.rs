@@ -4,19 +4,22 @@ use crate::alphabet::Alphabet;
 use num_complex::Complex64;
 
 /// Computes the unitary of `circuit`, row-major, by the formula of the format: every term, zero
-/// coefficients included.
+/// coefficients included. `angles` are those of the letters with free angles, in order.
 ///
 /// It is slow; every other kernel is tested against it.
 ///
 /// # Panics
-/// If a letter is not in the alphabet, or its gate is opaque.
-pub fn unitary(alphabet: &Alphabet, circuit: &[u16]) -> Vec<Complex64> {
+/// If a letter is not in the alphabet, or its gate is opaque, or there are other angles than its
+/// letters have.
+pub fn unitary(alphabet: &Alphabet, circuit: &[u16], mut angles: &[f64]) -> Vec<Complex64> {
     let (qubits, dim) = (alphabet.qubits(), alphabet.dim());
     let entry = |k: usize| if k / dim == k % dim { Complex64::ONE } else { Complex64::ZERO };
     let mut unitary: Vec<Complex64> = (0..dim * dim).map(entry).collect();
     for &letter in circuit {
+        let (own, rest) = angles.split_at(alphabet.free_angles(letter));
+        angles = rest;
         let letter = &alphabet.letters()[usize::from(letter)];
-        let matrix = alphabet.gates()[letter.gate].matrix();
+        let matrix = alphabet.gates()[letter.gate].matrix_at(own);
         let gate_dim = 1 << letter.qubits.len();
         // Qubit 0 is the most significant bit of a row's number; the gate's first qubit of its
         // index.
@@ -45,6 +48,7 @@ pub fn unitary(alphabet: &Alphabet, circuit: &[u16]) -> Vec<Complex64> {
         }
         unitary = next;
     }
+    assert!(angles.is_empty(), "angles of all letters and no others");
     unitary.iter().map(|entry| entry + Complex64::ZERO).collect()
 }
 
@@ -57,7 +61,7 @@ mod tests {
     fn textbook_examples() {
         let alphabet = Alphabet::of("h,t,cx,x", 2);
         let real = |text: &str| -> Vec<f64> {
-            unitary(&alphabet, &alphabet.circuit(text).unwrap()).iter().map(|entry| entry.re).collect()
+            unitary(&alphabet, &alphabet.circuit(text).unwrap(), &[]).iter().map(|entry| entry.re).collect()
         };
         #[rustfmt::skip]
         assert_eq!(real("cx 0 1"), [1.0, 0.0, 0.0, 0.0,  0.0, 1.0, 0.0, 0.0,  0.0, 0.0, 0.0, 1.0,  0.0, 0.0, 1.0, 0.0]);
@@ -67,7 +71,7 @@ mod tests {
         #[rustfmt::skip]
         assert_eq!(real("x 0"), [0.0, 0.0, 1.0, 0.0,  0.0, 0.0, 0.0, 1.0,  1.0, 0.0, 0.0, 0.0,  0.0, 1.0, 0.0, 0.0]);
         // Time order: "h 0; t 0" is T·H, so the phase stands in the second row.
-        let th = unitary(&alphabet, &alphabet.circuit("h 0; t 0").unwrap());
+        let th = unitary(&alphabet, &alphabet.circuit("h 0; t 0").unwrap(), &[]);
         let r = std::f64::consts::FRAC_1_SQRT_2;
         assert_eq!((th[0], th[2]), (Complex64::new(r, 0.0), Complex64::new(r, 0.0)));
         assert!((th[8] - Complex64::new(0.5, 0.5)).l1_norm() < 1e-15);

@@ -1,5 +1,6 @@
 //! The interface of the representations in which unitaries are computed, and their buffers.
 
+use crate::kernel::free_letter::FreeLetter;
 use bytemuck::{Pod, Zeroable};
 use num_complex::Complex64;
 
@@ -18,6 +19,17 @@ pub(crate) trait Representation {
 
     /// Lets `letters` act on the unitary `from`, one after the other, and holds the result in `to`.
     fn advance(&self, from: &[f64], letters: &[u16], to: &mut [f64]);
+
+    /// Does as [`advance`](Representation::advance) where letters have free angles: `free` holds
+    /// those that do, by the numbers of letters, and `angles` are theirs, in order.
+    fn advance_at(
+        &self,
+        from: &[f64],
+        letters: &[u16],
+        free: &[Option<FreeLetter>],
+        angles: &[f64],
+        to: &mut [f64],
+    );
 
     /// Writes the unitary as a matrix, row-major. Every -0 becomes +0.
     fn finish(&self, held: &[f64], out: &mut [Complex64]);

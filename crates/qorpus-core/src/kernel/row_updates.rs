@@ -6,6 +6,7 @@
 //! nothing, and adjacent rows that are updated alike are updated as one.
 
 use crate::alphabet::{Alphabet, Letter};
+use crate::kernel::free_letter::{FreeLetter, RotationNumbers, number};
 use crate::kernel::letter_rows::LetterRows;
 use crate::kernel::representation::Representation;
 use crate::simd::vector::Vector;
@@ -102,6 +103,38 @@ impl RowUpdate {
         })]
     }
 
+    /// Returns the numbers of the block, in the order in which [`at`](RowUpdate::at) replaces them.
+    pub(crate) fn numbers(&self) -> Vec<f64> {
+        match &self.block {
+            RowBlock::Scale { factor, .. } => vec![*factor],
+            RowBlock::Swap { .. } => Vec::new(),
+            RowBlock::Turn { matrix, .. } => matrix.to_vec(),
+            RowBlock::Pair { matrix, .. } => parts(matrix),
+            RowBlock::Dense { matrix, .. } => parts(matrix),
+        }
+    }
+
+    /// Takes the sources of its numbers from the first of `sources` and returns the update with the
+    /// numbers of a rotation.
+    #[inline(always)]
+    fn at(&self, sources: &mut &[u8], numbers: &RotationNumbers) -> RowUpdate {
+        let mut next = || {
+            let (source, rest) = sources.split_first().unwrap_or((&0, &[]));
+            *sources = rest;
+            number(numbers, *source)
+        };
+        let block = match &self.block {
+            RowBlock::Scale { row, .. } => RowBlock::Scale { row: *row, factor: next() },
+            RowBlock::Turn { rows, .. } => RowBlock::Turn { rows: *rows, matrix: [(); 4].map(|()| next()) },
+            RowBlock::Pair { rows, .. } => {
+                RowBlock::Pair { rows: *rows, matrix: [(); 4].map(|()| Complex64::new(next(), next())) }
+            }
+            // A rotation mixes two rows.
+            fixed => fixed.clone(),
+        };
+        RowUpdate { block, fixed: self.fixed, run: self.run }
+    }
+
     /// Updates the rows at every base.
     #[inline(always)]
     fn apply<const WIDTH: usize, V: Vector<WIDTH>>(&self, held: &mut [f64], dim: usize) {
@@ -180,6 +213,11 @@ impl RowBlock {
     }
 }
 
+/// Returns the real and imaginary parts of the entries.
+fn parts(matrix: &[Complex64]) -> Vec<f64> {
+    matrix.iter().flat_map(|entry| [entry.re, entry.im]).collect()
+}
+
 /// An iterator over the offsets of the rows that have a 0 in each of the bits `fixed`.
 struct Bases {
     next: usize,
@@ -254,6 +292,19 @@ impl<'a, const WIDTH: usize, V: Vector<WIDTH>> SplitRows<'a, WIDTH, V> {
     pub(crate) fn new(letters: &'a [RowUpdates], dim: usize) -> Self {
         SplitRows { letters, dim, vector: PhantomData }
     }
+
+    /// Copies a unitary and returns the copy.
+    #[inline(always)]
+    fn copied<'t>(from: &[f64], to: &'t mut [f64]) -> &'t mut [f64] {
+        let to = &mut to[..from.len()];
+        // Adding +0 changes nothing but signs of zeros, and keeps this from becoming a call of
+        // memcpy, whose `rep movsb` is slow on some machines if the two are a multiple of 4 KiB
+        // apart, as they often are.
+        for (to, from) in vectors(to).iter_mut().zip(from.as_chunks().0) {
+            V::load(from).plus(V::splat(0.0)).store(to);
+        }
+        to
+    }
 }
 
 impl<const WIDTH: usize, V: Vector<WIDTH>> Representation for SplitRows<'_, WIDTH, V> {
@@ -273,14 +324,31 @@ impl<const WIDTH: usize, V: Vector<WIDTH>> Representation for SplitRows<'_, WIDT
     }
 
     #[inline(always)]
-    fn advance(&self, from: &[f64], letters: &[u16], to: &mut [f64]) {
-        let to = &mut to[..from.len()];
-        // Adding +0 changes nothing but signs of zeros, and keeps this from becoming a call of
-        // memcpy, whose `rep movsb` is slow on some machines if the two are a multiple of 4 KiB
-        // apart, as they often are.
-        for (to, from) in vectors(to).iter_mut().zip(from.as_chunks().0) {
-            V::load(from).plus(V::splat(0.0)).store(to);
+    fn advance_at(
+        &self,
+        from: &[f64],
+        letters: &[u16],
+        free: &[Option<FreeLetter>],
+        mut angles: &[f64],
+        to: &mut [f64],
+    ) {
+        let to = Self::copied(from, to);
+        for &letter in letters {
+            let steps = &self.letters[usize::from(letter)];
+            let Some(letter) = &free[usize::from(letter)] else {
+                steps.iter().for_each(|step| step.apply::<WIDTH, V>(to, self.dim));
+                continue;
+            };
+            let (numbers, mut sources) = (letter.numbers(&mut angles), letter.sources());
+            for step in steps {
+                step.at(&mut sources, &numbers).apply::<WIDTH, V>(to, self.dim);
+            }
         }
+    }
+
+    #[inline(always)]
+    fn advance(&self, from: &[f64], letters: &[u16], to: &mut [f64]) {
+        let to = Self::copied(from, to);
         for &letter in letters {
             for step in &self.letters[usize::from(letter)] {
                 step.apply::<WIDTH, V>(to, self.dim);

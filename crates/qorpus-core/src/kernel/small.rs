@@ -5,6 +5,7 @@
 //! than it saves.
 
 use crate::alphabet::{Alphabet, Letter};
+use crate::kernel::free_letter::{FreeLetter, number};
 use crate::kernel::letter_rows::LetterRows;
 use crate::kernel::representation::Representation;
 use crate::simd::vector::{Vector, place};
@@ -44,6 +45,16 @@ impl SmallLetters {
         let four: Vec<_> = letters.map(|letter| SmallLetter::of(alphabet, letter)).collect::<Option<_>>()?;
         let two = four.iter().map(SmallLetter::simplified).collect::<Option<_>>();
         Some(two.map_or(SmallLetters::Four(four), SmallLetters::Two))
+    }
+}
+
+impl SmallLetters {
+    /// Returns the factors of a letter.
+    pub(crate) fn factors(&self, letter: usize) -> &[f64] {
+        match self {
+            SmallLetters::Two(letters) => letters[letter].factors.as_flattened(),
+            SmallLetters::Four(letters) => letters[letter].factors.as_flattened(),
+        }
     }
 }
 
@@ -94,18 +105,18 @@ impl SmallLetter<4> {
 }
 
 impl<const TERMS: usize> SmallLetter<TERMS> {
-    /// Lets the letter act on a vector. On one qubit, where half of the vector is a column, no
+    /// Lets the letter, with its own or other factors, act on a vector. On one qubit, where half of the vector is a column, no
     /// number leaves its half.
     #[inline(always)]
-    fn act<V: Vector<WIDTH>, const ONE_QUBIT: bool>(&self, old: V) -> V {
+    fn act<V: Vector<WIDTH>, const ONE_QUBIT: bool>(&self, factors: &[[f64; WIDTH]; TERMS], old: V) -> V {
         let first =
-            V::load(&self.factors[0]).times(if TERMS == 2 { old } else { self.from::<V, ONE_QUBIT>(old, 0) });
-        let first = first.plus(V::load(&self.factors[1]).times(self.from::<V, ONE_QUBIT>(old, 1)));
+            V::load(&factors[0]).times(if TERMS == 2 { old } else { self.from::<V, ONE_QUBIT>(old, 0) });
+        let first = first.plus(V::load(&factors[1]).times(self.from::<V, ONE_QUBIT>(old, 1)));
         if TERMS == 2 {
             return first;
         }
-        let third = V::load(&self.factors[2]).times(self.from::<V, ONE_QUBIT>(old, 2));
-        first.plus(third.plus(V::load(&self.factors[3]).times(self.from::<V, ONE_QUBIT>(old, 3))))
+        let third = V::load(&factors[2]).times(self.from::<V, ONE_QUBIT>(old, 2));
+        first.plus(third.plus(V::load(&factors[3]).times(self.from::<V, ONE_QUBIT>(old, 3))))
     }
 
     /// Returns the numbers of one term.
@@ -124,6 +135,21 @@ pub(crate) struct SmallUnitaries<'a, const VECTORS: usize, const TERMS: usize, V
 impl<'a, const VECTORS: usize, const TERMS: usize, V: Vector<WIDTH>> SmallUnitaries<'a, VECTORS, TERMS, V> {
     pub(crate) fn new(letters: &'a [SmallLetter<TERMS>]) -> Self {
         SmallUnitaries { letters, vector: PhantomData }
+    }
+
+    #[inline(always)]
+    fn act(sum: &SmallLetter<TERMS>, factors: &[[f64; WIDTH]; TERMS], vectors: &mut [V; VECTORS]) {
+        for (index, vector) in vectors.iter_mut().enumerate() {
+            // With AVX2 four vectors and a letter do not fit in the registers. Where the compiler may
+            // not mix the halves of the work, it spills nothing.
+            if index == 2 {
+                compiler_fence(Ordering::SeqCst);
+            }
+            *vector = match VECTORS {
+                1 => sum.act::<V, true>(factors, *vector),
+                _ => sum.act::<V, false>(factors, *vector),
+            };
+        }
     }
 }
 
@@ -151,15 +177,38 @@ impl<const VECTORS: usize, const TERMS: usize, V: Vector<WIDTH>> Representation
         let mut vectors: [_; VECTORS] = array::from_fn(|k| V::load(&from[k]));
         for &letter in letters {
             let sum = &self.letters[usize::from(letter)];
-            for (index, vector) in vectors.iter_mut().enumerate() {
-                // With AVX2 four vectors and a letter do not fit in the registers. Where the
-                // compiler may not mix the halves of the work, it spills nothing.
-                if index == 2 {
-                    compiler_fence(Ordering::SeqCst);
+            Self::act(sum, &sum.factors, &mut vectors);
+        }
+        for (vector, to) in vectors.into_iter().zip(to) {
+            vector.store(to);
+        }
+    }
+
+    #[inline(always)]
+    fn advance_at(
+        &self,
+        from: &[f64],
+        letters: &[u16],
+        free: &[Option<FreeLetter>],
+        mut angles: &[f64],
+        to: &mut [f64],
+    ) {
+        let (from, to) = (from.as_chunks::<WIDTH>().0, to.as_chunks_mut::<WIDTH>().0);
+        let mut vectors: [_; VECTORS] = array::from_fn(|k| V::load(&from[k]));
+        for &letter in letters {
+            let sum = &self.letters[usize::from(letter)];
+            let mut own = [[0.0; WIDTH]; TERMS];
+            let factors = match &free[usize::from(letter)] {
+                None => &sum.factors,
+                Some(letter) => {
+                    let numbers = letter.numbers(&mut angles);
+                    for (factor, &source) in own.as_flattened_mut().iter_mut().zip(letter.sources()) {
+                        *factor = number(&numbers, source);
+                    }
+                    &own
                 }
-                *vector =
-                    if VECTORS == 1 { sum.act::<V, true>(*vector) } else { sum.act::<V, false>(*vector) };
-            }
+            };
+            Self::act(sum, factors, &mut vectors);
         }
         for (vector, to) in vectors.into_iter().zip(to) {
             vector.store(to);

@@ -113,7 +113,7 @@ impl Recipe {
     /// recipe of version 1 keeps its JSON, and so its hash.
     pub fn format_version(&self) -> u32 {
         match self.space.kind() {
-            _ if self.alphabet.coupling().is_none() => 2,
+            _ if self.alphabet.coupling().is_none() || self.alphabet.has_free_angles() => 2,
             SpaceKind::Random { constraints, .. } if !constraints.is_empty() => 2,
             SpaceKind::Cliffords { .. } => 2,
             _ => 1,

@@ -12,7 +12,7 @@ const MAX_ON_SAME_QUBITS: usize = 256;
 const TOLERANCE: f64 = 1e-12;
 
 /// Returns, for each letter, the letters on the same qubits that undo it up to a global phase, in
-/// ascending order. Opaque gates are undone by none.
+/// ascending order. Opaque gates and free angles are undone by none.
 pub(super) fn undoing(alphabet: &Alphabet) -> Result<Vec<Vec<u16>>> {
     let mut groups: BTreeMap<u8, Vec<u16>> = BTreeMap::new();
     for (number, letter) in (0..).zip(alphabet.letters()) {
@@ -45,11 +45,11 @@ pub(super) fn qubit_set(letter: &Letter) -> u8 {
 }
 
 /// Returns the matrix of a letter with its qubits in ascending order, the first most significant;
-/// `None` if its gate is opaque.
+/// `None` if its gate is opaque or has free angles.
 fn sorted_matrix(alphabet: &Alphabet, number: u16) -> Option<Vec<Complex64>> {
     let letter = &alphabet.letters()[usize::from(number)];
     let gate = &alphabet.gates()[letter.gate];
-    if gate.is_opaque() {
+    if gate.is_opaque() || gate.is_free() {
         return None;
     }
     let width = letter.qubits.len();
@@ -91,7 +91,7 @@ mod tests {
     fn letters_that_undo_each_other() {
         let alphabet = Alphabet::of("h,s,sdg,t,y,rx(pi),x,rz(0.3),rz(-0.3),cx,cz,iswap", 2);
         let undone_by = undoing(&alphabet).unwrap();
-        let text = |letter: &str| alphabet.text(&undone_by[usize::from(alphabet.letter(letter).unwrap())]);
+        let text = |letter: &str| alphabet.text(&undone_by[usize::from(alphabet.letter(letter).unwrap())], &[]);
         for (letter, expected) in [
             ("h 0", "h 0"),
             ("s 1", "sdg 1"),

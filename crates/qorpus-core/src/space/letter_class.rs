@@ -120,7 +120,7 @@ mod tests {
         let alphabet = Alphabet::of("h,s,sdg,t,cx", 2);
         let classes = |constraints: Constraints| -> Vec<String> {
             let classes = LetterClasses::new(&alphabet, &constraints).unwrap().classes;
-            classes.iter().map(|class| alphabet.text(&class.letters)).collect()
+            classes.iter().map(|class| alphabet.text(&class.letters, &[])).collect()
         };
         assert_eq!(classes(Constraints::default()).len(), 1);
         let weights = vec![2.0, 1.0, 1.0, 1.0, 2.0];

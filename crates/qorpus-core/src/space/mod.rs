@@ -1,5 +1,6 @@
 //! Spaces: indexable sets of circuits.
 
+pub(crate) mod angles;
 mod cancellation;
 pub(crate) mod cliffords;
 mod constrained;
@@ -14,6 +15,7 @@ pub(crate) mod sampler;
 use crate::alphabet::Alphabet;
 use crate::circuit::{Circuits, MAX_LENGTH};
 use crate::error::{Error, Result};
+use crate::space::angles::AngleSampler;
 use crate::space::cliffords::CliffordSampler;
 use crate::space::constrained::ConstrainedSampler;
 use crate::space::constraints::Constraints;
@@ -32,6 +34,8 @@ pub struct Space {
     kind: SpaceKind,
     /// The sampler of random circuits.
     sampler: Option<CircuitSampler>,
+    /// The sampler of their free angles, if letters have any.
+    angles: Option<AngleSampler>,
     letters: usize,
     min: usize,
     max: usize,
@@ -81,7 +85,7 @@ impl Space {
     }
 
     fn of(kind: SpaceKind, alphabet: &Alphabet, min: usize, max: usize, len: u64) -> Space {
-        Space { kind, sampler: None, letters: alphabet.letters().len(), min, max, len }
+        Space { kind, sampler: None, angles: None, letters: alphabet.letters().len(), min, max, len }
     }
 
     /// Returns the space of an enumeration: a shortest or cheapest circuit for each distinct
@@ -89,8 +93,9 @@ impl Space {
     /// Either only lengths count, or gates have costs and lengths are unbounded.
     ///
     /// # Errors
-    /// [`Error::Distinct`], or [`Error::Length`] if `max` is too large.
+    /// [`Error::Distinct`], [`Error::Length`] if `max` is too large, or [`Error::FreeAngle`].
     pub fn distinct(alphabet: &Alphabet, distinct: Distinct, max: usize) -> Result<Space> {
+        alphabet.check_fixed("distinct unitaries need")?;
         check_lengths(0, max)?;
         distinct.check(alphabet, max)?;
         Ok(Space::of(SpaceKind::Distinct(distinct), alphabet, 0, max, MAX_RECORDS))
@@ -100,8 +105,9 @@ impl Space {
     /// first, then words in the order of the alphabet with the first letter most significant.
     ///
     /// # Errors
-    /// A reversed or too large range of lengths, or more than 2^63 words.
+    /// A reversed or too large range of lengths, more than 2^63 words, or a gate with free angles.
     pub fn words(alphabet: &Alphabet, min: usize, max: usize) -> Result<Space> {
+        alphabet.check_fixed("words need")?;
         check_lengths(min, max)?;
         let mut len = 0u64;
         for length in min..=max {
@@ -112,7 +118,8 @@ impl Space {
     }
 
     /// Returns the space of `len` independent draws: a length uniform in `min..=max`, then letters
-    /// uniform in the alphabet.
+    /// uniform in the alphabet, then the free angles of these letters: uniform in (-pi, pi], and
+    /// those of `u3(?,?,?)` so that its unitary is Haar-random up to a phase.
     ///
     /// Record i depends on `seed` and i alone; the generator is specified in `docs/format.md`.
     ///
@@ -148,8 +155,9 @@ impl Space {
             let sampler = ConstrainedSampler::new(alphabet, seed, (min, max), &constraints)?;
             CircuitSampler::Constrained(Arc::new(sampler))
         };
+        let angles = AngleSampler::new(alphabet, seed);
         let space = Space::of(SpaceKind::Random { seed, constraints }, alphabet, min, max, len);
-        Ok(Space { sampler: Some(sampler), ..space })
+        Ok(Space { sampler: Some(sampler), angles, ..space })
     }
 
     /// Returns the alphabet of [`Space::cliffords`]: h, s, cx, x, y and z on all qubits.
@@ -262,9 +270,9 @@ impl Space {
     pub fn extend(&self, indices: Range<u64>, out: &mut Circuits) {
         assert!(indices.end <= self.len, "index {} is beyond the space", indices.end);
         match &self.sampler {
-            Some(CircuitSampler::Uniform(sampler)) => sampler.circuits(indices, out),
-            Some(CircuitSampler::Constrained(sampler)) => sampler.circuits(indices, out),
-            Some(CircuitSampler::Cliffords(sampler)) => sampler.circuits(indices, out),
+            Some(CircuitSampler::Uniform(sampler)) => sampler.circuits(indices.clone(), out),
+            Some(CircuitSampler::Constrained(sampler)) => sampler.circuits(indices.clone(), out),
+            Some(CircuitSampler::Cliffords(sampler)) => sampler.circuits(indices.clone(), out),
             None if indices.is_empty() => {}
             None => {
                 assert!(self.kind == SpaceKind::Words, "appended circuits cannot be computed");
@@ -276,6 +284,14 @@ impl Space {
                 }
             }
         }
+        if let Some(angles) = &self.angles {
+            angles.extend(indices, out);
+        }
+    }
+
+    /// Returns the sampler of the free angles of its circuits, if they are drawn.
+    pub(crate) fn angles(&self) -> Option<&AngleSampler> {
+        self.angles.as_ref()
     }
 
     /// Returns the circuits with these indices.
@@ -363,7 +379,7 @@ mod tests {
     fn words_come_shortest_first_then_in_alphabet_order() {
         let alphabet = Alphabet::of("h,t", 1);
         let words = Space::words(&alphabet, 0, 2).unwrap().listed(0..7);
-        let words: Vec<_> = words.iter().map(|word| alphabet.text(word)).collect();
+        let words: Vec<_> = words.iter().map(|word| alphabet.text(word, &[])).collect();
         assert_eq!(words, ["", "h 0", "t 0", "h 0; h 0", "h 0; t 0", "t 0; h 0", "t 0; t 0"]);
     }
 

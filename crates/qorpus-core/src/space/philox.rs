@@ -47,6 +47,13 @@ pub(crate) fn blocks(first: u64, block: u64, key: [u32; 2]) -> [[u64; BATCH]; 2]
     philox([records, records.map(|record| record >> 32), [block; BATCH], [0; BATCH]], key)
 }
 
+/// Returns `N` blocks of the free angles of a record, from number `block` on, as two words each.
+#[inline(always)]
+pub(crate) fn blocks_of_angles<const N: usize>(record: u64, block: u64, key: [u32; 2]) -> [[u64; N]; 2] {
+    let blocks = array::from_fn(|k| block + k as u64);
+    philox([[record; N], [record >> 32; N], blocks, [1; N]], key)
+}
+
 /// The 64-bit words of one record: block b of the record holds words 2b and 2b + 1.
 pub(crate) struct RandomWords {
     key: [u32; 2],

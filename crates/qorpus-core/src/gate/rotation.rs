@@ -1,0 +1,79 @@
+//! Rotations: the standard gates that take angles.
+
+use crate::gate::standard::turn;
+use num_complex::Complex64;
+
+/// The most angles of a gate.
+pub const MAX_GATE_ANGLES: usize = 3;
+
+/// Angles at which no entry is 0 or 1 that is not so at all angles, and entries are equal only if
+/// they are at all angles.
+pub(crate) const GENERIC_ANGLES: [f64; MAX_GATE_ANGLES] = [0.3, 1.1, -2.0];
+
+/// A unitary on one qubit as a function of angles. A rotation gate is one, or controls one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rotation {
+    X,
+    Y,
+    Z,
+    Phase,
+    /// Any unitary, up to a phase.
+    General,
+}
+
+impl Rotation {
+    /// Returns the rotation that the standard gate `base` is or controls.
+    pub(crate) fn of(base: &str) -> Option<Rotation> {
+        Some(match base {
+            "rx" | "crx" => Rotation::X,
+            "ry" | "cry" => Rotation::Y,
+            "rz" | "crz" => Rotation::Z,
+            "p" | "cp" => Rotation::Phase,
+            "u3" => Rotation::General,
+            _ => return None,
+        })
+    }
+
+    /// Returns the number of angles.
+    pub(crate) fn angles(self) -> usize {
+        if self == Rotation::General { 3 } else { 1 }
+    }
+
+    /// Returns the matrix, row-major, for as many angles as it has.
+    #[inline]
+    pub(crate) fn matrix(self, angles: &[f64]) -> [Complex64; 4] {
+        let zero = Complex64::ZERO;
+        let (sin, cos) = match self {
+            Rotation::Phase => return [Complex64::ONE, zero, zero, turn(angles[0])],
+            _ => libm::sincos(angles[0] / 2.0),
+        };
+        let real = Complex64::from;
+        match self {
+            Rotation::X => {
+                let other = Complex64::new(0.0, -sin);
+                [real(cos), other, other, real(cos)]
+            }
+            Rotation::Y => [cos, -sin, sin, cos].map(real),
+            Rotation::General => {
+                let (phi, lambda) = (angles[1], angles[2]);
+                [real(cos), turn(lambda) * -sin, turn(phi) * sin, turn(phi + lambda) * cos]
+            }
+            _ => [Complex64::new(cos, -sin), zero, zero, Complex64::new(cos, sin)],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    proptest! {
+        /// The format names libm's sine and cosine; one call computes both.
+        #[test]
+        fn both_at_once_have_the_bits_of_each(x in prop_oneof![-4.0f64..4.0, -1e-7f64..1e-7, -1e9f64..1e9]) {
+            let (sin, cos) = libm::sincos(x);
+            prop_assert_eq!((sin.to_bits(), cos.to_bits()), (libm::sin(x).to_bits(), libm::cos(x).to_bits()));
+            prop_assert_eq!((libm::sin(-x).to_bits(), libm::cos(-x).to_bits()), ((-sin).to_bits(), cos.to_bits()));
+        }
+    }
+}
