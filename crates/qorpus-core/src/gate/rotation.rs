@@ -6,6 +6,9 @@ use num_complex::Complex64;
 /// The most angles of a gate.
 pub const MAX_GATE_ANGLES: usize = 3;
 
+/// Room for the numbers of a rotation.
+pub(crate) const MAX_NUMBERS: usize = 8;
+
 /// Angles at which no entry is 0 or 1 that is not so at all angles, and entries are equal only if
 /// they are at all angles.
 pub(crate) const GENERIC_ANGLES: [f64; MAX_GATE_ANGLES] = [0.3, 1.1, -2.0];
@@ -39,26 +42,43 @@ impl Rotation {
         if self == Rotation::General { 3 } else { 1 }
     }
 
-    /// Returns the matrix, row-major, for as many angles as it has.
+    /// Returns how many of its numbers its entries consist of.
+    pub(crate) fn number_count(self) -> usize {
+        if self == Rotation::General { MAX_NUMBERS } else { 3 }
+    }
+
+    /// Returns the numbers that its entries consist of, as a sum or with another sign: 1, and cosine
+    /// and sine; or for any unitary the first entry and both parts of the others. `angles` are as
+    /// many as it has.
     #[inline]
+    pub(crate) fn numbers(self, angles: &[f64]) -> [f64; MAX_NUMBERS] {
+        let mut numbers = [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+        let angle = if self == Rotation::Phase { angles[0] } else { angles[0] / 2.0 };
+        let (sin, cos) = libm::sincos(angle);
+        (numbers[1], numbers[2]) = (cos, sin);
+        if self == Rotation::General {
+            let (phi, lambda) = (angles[1], angles[2]);
+            let others = [turn(lambda) * -sin, turn(phi) * sin, turn(phi + lambda) * cos];
+            for (entry, parts) in others.iter().zip(numbers[2..].as_chunks_mut::<2>().0) {
+                *parts = [entry.re, entry.im];
+            }
+        }
+        numbers
+    }
+
+    /// Returns the matrix, row-major, for as many angles as it has.
     pub(crate) fn matrix(self, angles: &[f64]) -> [Complex64; 4] {
-        let zero = Complex64::ZERO;
-        let (sin, cos) = match self {
-            Rotation::Phase => return [Complex64::ONE, zero, zero, turn(angles[0])],
-            _ => libm::sincos(angles[0] / 2.0),
-        };
-        let real = Complex64::from;
+        let [one, cos, sin, rest @ ..] = self.numbers(angles);
+        let (new, real) = (Complex64::new, Complex64::from);
         match self {
-            Rotation::X => {
-                let other = Complex64::new(0.0, -sin);
-                [real(cos), other, other, real(cos)]
-            }
+            Rotation::X => [real(cos), new(0.0, -sin), new(0.0, -sin), real(cos)],
             Rotation::Y => [cos, -sin, sin, cos].map(real),
+            Rotation::Z => [new(cos, -sin), real(0.0), real(0.0), new(cos, sin)],
+            Rotation::Phase => [real(one), real(0.0), real(0.0), new(cos, sin)],
             Rotation::General => {
-                let (phi, lambda) = (angles[1], angles[2]);
-                [real(cos), turn(lambda) * -sin, turn(phi) * sin, turn(phi + lambda) * cos]
+                let [im, c_re, c_im, d_re, d_im] = rest;
+                [real(cos), new(sin, im), new(c_re, c_im), new(d_re, d_im)]
             }
-            _ => [Complex64::new(cos, -sin), zero, zero, Complex64::new(cos, sin)],
         }
     }
 }

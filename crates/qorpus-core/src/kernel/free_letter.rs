@@ -1,66 +1,70 @@
 //! Letters with free angles: the numbers of a prepared letter as functions of its angles.
 //!
-//! A letter is prepared once, at generic angles. Each of its numbers is 0, 1, or a part of an entry
-//! of the rotation, perhaps with the other sign, and is so at all angles. The numbers at other
-//! angles are put in the same places.
+//! A letter is prepared once, at generic angles. Each of its numbers is 0, or one of the few numbers
+//! of the rotation, or its negative, and is so at all angles. Other angles put other numbers in the
+//! same places.
 
-use crate::gate::rotation::{GENERIC_ANGLES, Rotation};
+use crate::gate::rotation::{GENERIC_ANGLES, MAX_NUMBERS, Rotation};
 
-/// Room for the numbers of a rotation: 0, 1 and both parts of each entry, imaginary ones with both
-/// signs.
-const MAX_NUMBERS: usize = 16;
-
-/// The numbers of a rotation at some angles.
-pub(crate) type RotationNumbers = [f64; MAX_NUMBERS];
-
-/// The sources of the numbers of a prepared letter.
+/// A letter with free angles.
 #[derive(Debug, Clone)]
 pub(crate) struct FreeLetter {
-    rotation: Rotation,
-    /// For each number of the prepared letter, its place among the numbers of the rotation.
-    sources: Vec<u8>,
+    pub(crate) rotation: Rotation,
+    /// The source of each number of the prepared letter.
+    pub(crate) sources: Vec<Source>,
+    /// The sources as sums for vectors: for each number of the rotation and each group of eight
+    /// numbers of the letter, the factors of that number.
+    pub(crate) weights: Vec<Vec<[f64; 8]>>,
+}
+
+/// A number of a prepared letter: a number of its rotation times 1, -1 or 0.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Source {
+    pub(crate) place: u8,
+    pub(crate) factor: f64,
 }
 
 impl FreeLetter {
     /// Returns the sources of the numbers of a letter that was prepared at [`GENERIC_ANGLES`].
     pub(crate) fn new(rotation: Rotation, prepared: impl IntoIterator<Item = f64>) -> FreeLetter {
-        let known = numbers(rotation, &GENERIC_ANGLES);
+        let known = rotation.numbers(&GENERIC_ANGLES);
+        let find = |number: f64| known.iter().position(|known| *known == number);
         let source = |number: f64| {
-            let place = known.iter().position(|known| *known == number);
-            place.expect("the numbers of a letter are those of its rotation") as u8
+            let (place, factor) = match (find(number), find(-number)) {
+                _ if number == 0.0 => (0, 0.0),
+                (Some(place), _) => (place, 1.0),
+                (None, place) => (place.expect("numbers of a letter are those of its rotation"), -1.0),
+            };
+            Source { place: place as u8, factor }
         };
-        FreeLetter { rotation, sources: prepared.into_iter().map(source).collect() }
+        let sources: Vec<_> = prepared.into_iter().map(source).collect();
+        let weights = (0..rotation.number_count()).map(|place| {
+            let group = |group: &[Source]| {
+                let mut factors = [0.0; 8];
+                let own =
+                    factors.iter_mut().zip(group).filter(|(_, source)| usize::from(source.place) == place);
+                own.for_each(|(factor, source)| *factor = source.factor);
+                factors
+            };
+            sources.chunks(8).map(group).collect()
+        });
+        FreeLetter { rotation, weights: weights.collect(), sources }
     }
 
-    /// Takes the first of `angles` and returns the numbers of the rotation.
+    /// Takes the angles of the letter from the first of `angles` and returns the numbers of the
+    /// rotation.
     #[inline(always)]
-    pub(crate) fn numbers(&self, angles: &mut &[f64]) -> RotationNumbers {
+    pub(crate) fn numbers(&self, angles: &mut &[f64]) -> [f64; MAX_NUMBERS] {
         let (own, rest) = angles.split_at(self.rotation.angles());
         *angles = rest;
-        numbers(self.rotation, own)
+        self.rotation.numbers(own)
     }
+}
 
-    /// Returns the sources, one for each number of the prepared letter.
+impl Source {
+    /// Returns the number, from those of the rotation.
     #[inline(always)]
-    pub(crate) fn sources(&self) -> &[u8] {
-        &self.sources
+    pub(crate) fn of(self, numbers: &[f64; MAX_NUMBERS]) -> f64 {
+        numbers[usize::from(self.place) % MAX_NUMBERS] * self.factor
     }
-}
-
-/// Returns the number with this source.
-#[inline(always)]
-pub(crate) fn number(numbers: &RotationNumbers, source: u8) -> f64 {
-    numbers[usize::from(source) % MAX_NUMBERS]
-}
-
-#[inline(always)]
-fn numbers(rotation: Rotation, angles: &[f64]) -> RotationNumbers {
-    let [a, b, c, d] = rotation.matrix(angles);
-    let mut numbers = [0.0; MAX_NUMBERS];
-    numbers[1] = 1.0;
-    for (place, entry) in [a, b, c, d].into_iter().enumerate() {
-        let own = &mut numbers[2 + 3 * place..][..3];
-        (own[0], own[1], own[2]) = (entry.re, entry.im, -entry.im);
-    }
-    numbers
 }

@@ -78,7 +78,8 @@ impl Kernel {
         let mut free = Vec::new();
         if alphabet.has_free_angles() {
             let rotations = alphabet.letters().iter().map(|letter| alphabet.gates()[letter.gate].rotation());
-            let of = |(number, rotation): (usize, Option<_>)| Some(FreeLetter::new(rotation?, prepared(number)));
+            let of =
+                |(number, rotation): (usize, Option<_>)| Some(FreeLetter::new(rotation?, prepared(number)));
             free = rotations.enumerate().map(of).collect();
         }
         Kernel { instructions, dim: alphabet.dim(), letters, free, prefix_table: OnceLock::new() }
@@ -343,9 +344,10 @@ mod tests {
             gates.filter(|gate| gate.qubits() <= qubits).collect::<Vec<_>>()
         };
         for qubits in 1..=5 {
-            for wanted in [&|_: &str| true, &|name: &str| name.contains("z(") || name == "h", &|name: &str| {
-                name.starts_with("u3")
-            }] as [&dyn Fn(&str) -> bool; 3]
+            for wanted in
+                [&|_: &str| true, &|name: &str| name.contains("z(") || name == "h", &|name: &str| {
+                    name.starts_with("u3")
+                }] as [&dyn Fn(&str) -> bool; 3]
             {
                 let alphabet = Alphabet::new(gates(wanted, qubits), qubits, Coupling::All).unwrap();
                 let drawn = Space::random(&alphabet, 60, 5, 0, 12).unwrap().listed(0..60);

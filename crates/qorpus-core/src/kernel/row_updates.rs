@@ -6,7 +6,8 @@
 //! nothing, and adjacent rows that are updated alike are updated as one.
 
 use crate::alphabet::{Alphabet, Letter};
-use crate::kernel::free_letter::{FreeLetter, RotationNumbers, number};
+use crate::gate::rotation::MAX_NUMBERS;
+use crate::kernel::free_letter::{FreeLetter, Source};
 use crate::kernel::letter_rows::LetterRows;
 use crate::kernel::representation::Representation;
 use crate::simd::vector::Vector;
@@ -117,11 +118,11 @@ impl RowUpdate {
     /// Takes the sources of its numbers from the first of `sources` and returns the update with the
     /// numbers of a rotation.
     #[inline(always)]
-    fn at(&self, sources: &mut &[u8], numbers: &RotationNumbers) -> RowUpdate {
+    fn at(&self, sources: &mut &[Source], numbers: &[f64; MAX_NUMBERS]) -> RowUpdate {
         let mut next = || {
-            let (source, rest) = sources.split_first().unwrap_or((&0, &[]));
+            let (source, rest) = sources.split_first().expect("a source of each number");
             *sources = rest;
-            number(numbers, *source)
+            source.of(numbers)
         };
         let block = match &self.block {
             RowBlock::Scale { row, .. } => RowBlock::Scale { row: *row, factor: next() },
@@ -339,7 +340,7 @@ impl<const WIDTH: usize, V: Vector<WIDTH>> Representation for SplitRows<'_, WIDT
                 steps.iter().for_each(|step| step.apply::<WIDTH, V>(to, self.dim));
                 continue;
             };
-            let (numbers, mut sources) = (letter.numbers(&mut angles), letter.sources());
+            let (numbers, mut sources) = (letter.numbers(&mut angles), &letter.sources[..]);
             for step in steps {
                 step.at(&mut sources, &numbers).apply::<WIDTH, V>(to, self.dim);
             }

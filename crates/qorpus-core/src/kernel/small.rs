@@ -5,7 +5,7 @@
 //! than it saves.
 
 use crate::alphabet::{Alphabet, Letter};
-use crate::kernel::free_letter::{FreeLetter, number};
+use crate::kernel::free_letter::FreeLetter;
 use crate::kernel::letter_rows::LetterRows;
 use crate::kernel::representation::Representation;
 use crate::simd::vector::{Vector, place};
@@ -108,15 +108,24 @@ impl<const TERMS: usize> SmallLetter<TERMS> {
     /// Lets the letter, with its own or other factors, act on a vector. On one qubit, where half of the vector is a column, no
     /// number leaves its half.
     #[inline(always)]
-    fn act<V: Vector<WIDTH>, const ONE_QUBIT: bool>(&self, factors: &[[f64; WIDTH]; TERMS], old: V) -> V {
-        let first =
-            V::load(&factors[0]).times(if TERMS == 2 { old } else { self.from::<V, ONE_QUBIT>(old, 0) });
-        let first = first.plus(V::load(&factors[1]).times(self.from::<V, ONE_QUBIT>(old, 1)));
+    fn act<V: Vector<WIDTH>, const ONE_QUBIT: bool>(&self, factors: &[V; TERMS], old: V) -> V {
+        let first = factors[0].times(if TERMS == 2 { old } else { self.from::<V, ONE_QUBIT>(old, 0) });
+        let first = first.plus(factors[1].times(self.from::<V, ONE_QUBIT>(old, 1)));
         if TERMS == 2 {
             return first;
         }
-        let third = V::load(&factors[2]).times(self.from::<V, ONE_QUBIT>(old, 2));
-        first.plus(third.plus(V::load(&factors[3]).times(self.from::<V, ONE_QUBIT>(old, 3))))
+        let third = factors[2].times(self.from::<V, ONE_QUBIT>(old, 2));
+        first.plus(third.plus(factors[3].times(self.from::<V, ONE_QUBIT>(old, 3))))
+    }
+
+    /// Returns the letter's own factors.
+    #[inline(always)]
+    fn own_factors<V: Vector<WIDTH>>(&self) -> [V; TERMS] {
+        let mut factors = [V::splat(0.0); TERMS];
+        for term in 0..TERMS {
+            factors[term] = V::load(&self.factors[term]);
+        }
+        factors
     }
 
     /// Returns the numbers of one term.
@@ -132,13 +141,27 @@ pub(crate) struct SmallUnitaries<'a, const VECTORS: usize, const TERMS: usize, V
     vector: PhantomData<V>,
 }
 
+/// Returns the factors of a letter at the first of `angles`, which it takes.
+#[inline(always)]
+fn factors_at<const TERMS: usize, V: Vector<WIDTH>>(letter: &FreeLetter, angles: &mut &[f64]) -> [V; TERMS] {
+    let mut factors = [V::splat(0.0); TERMS];
+    for (number, weights) in letter.numbers(angles).into_iter().zip(&letter.weights) {
+        let number = V::splat(number);
+        for term in 0..TERMS {
+            // All but one of the products are zero.
+            factors[term] = factors[term].plus(number.times(V::load(&weights[term])));
+        }
+    }
+    factors
+}
+
 impl<'a, const VECTORS: usize, const TERMS: usize, V: Vector<WIDTH>> SmallUnitaries<'a, VECTORS, TERMS, V> {
     pub(crate) fn new(letters: &'a [SmallLetter<TERMS>]) -> Self {
         SmallUnitaries { letters, vector: PhantomData }
     }
 
     #[inline(always)]
-    fn act(sum: &SmallLetter<TERMS>, factors: &[[f64; WIDTH]; TERMS], vectors: &mut [V; VECTORS]) {
+    fn act(sum: &SmallLetter<TERMS>, factors: &[V; TERMS], vectors: &mut [V; VECTORS]) {
         for (index, vector) in vectors.iter_mut().enumerate() {
             // With AVX2 four vectors and a letter do not fit in the registers. Where the compiler may
             // not mix the halves of the work, it spills nothing.
@@ -177,7 +200,7 @@ impl<const VECTORS: usize, const TERMS: usize, V: Vector<WIDTH>> Representation
         let mut vectors: [_; VECTORS] = array::from_fn(|k| V::load(&from[k]));
         for &letter in letters {
             let sum = &self.letters[usize::from(letter)];
-            Self::act(sum, &sum.factors, &mut vectors);
+            Self::act(sum, &sum.own_factors(), &mut vectors);
         }
         for (vector, to) in vectors.into_iter().zip(to) {
             vector.store(to);
@@ -197,18 +220,11 @@ impl<const VECTORS: usize, const TERMS: usize, V: Vector<WIDTH>> Representation
         let mut vectors: [_; VECTORS] = array::from_fn(|k| V::load(&from[k]));
         for &letter in letters {
             let sum = &self.letters[usize::from(letter)];
-            let mut own = [[0.0; WIDTH]; TERMS];
             let factors = match &free[usize::from(letter)] {
-                None => &sum.factors,
-                Some(letter) => {
-                    let numbers = letter.numbers(&mut angles);
-                    for (factor, &source) in own.as_flattened_mut().iter_mut().zip(letter.sources()) {
-                        *factor = number(&numbers, source);
-                    }
-                    &own
-                }
+                None => sum.own_factors(),
+                Some(letter) => factors_at(letter, &mut angles),
             };
-            Self::act(sum, factors, &mut vectors);
+            Self::act(sum, &factors, &mut vectors);
         }
         for (vector, to) in vectors.into_iter().zip(to) {
             vector.store(to);

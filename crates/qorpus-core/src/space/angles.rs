@@ -53,7 +53,8 @@ impl AngleSampler {
             words = rest;
             let own = own.iter().map(|word| ((word >> 11) + 1) as f64 / (1u64 << 52) as f64 - 1.0);
             let is_general = count == MAX_GATE_ANGLES;
-            let angle = |(place, x): (usize, f64)| if is_general && place == 0 { libm::acos(x) } else { x * PI };
+            let angle =
+                |(place, x): (usize, f64)| if is_general && place == 0 { libm::acos(x) } else { x * PI };
             angles.extend(own.enumerate().map(angle));
         }
     }
@@ -138,7 +139,8 @@ mod tests {
         let general = angles("u3(?,?,?)");
         for place in 0..3 {
             let own = general.all_angles().iter().skip(place).step_by(3);
-            let number = |angle: &f64| if place == 0 { (1.0 - angle.cos()) / 2.0 } else { (angle + PI) / (2.0 * PI) };
+            let number =
+                |angle: &f64| if place == 0 { (1.0 - angle.cos()) / 2.0 } else { (angle + PI) / (2.0 * PI) };
             assert!(is_uniform(own.map(number).collect()), "{place}");
         }
     }

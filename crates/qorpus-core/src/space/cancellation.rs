@@ -91,7 +91,8 @@ mod tests {
     fn letters_that_undo_each_other() {
         let alphabet = Alphabet::of("h,s,sdg,t,y,rx(pi),x,rz(0.3),rz(-0.3),cx,cz,iswap", 2);
         let undone_by = undoing(&alphabet).unwrap();
-        let text = |letter: &str| alphabet.text(&undone_by[usize::from(alphabet.letter(letter).unwrap())], &[]);
+        let text =
+            |letter: &str| alphabet.text(&undone_by[usize::from(alphabet.letter(letter).unwrap())], &[]);
         for (letter, expected) in [
             ("h 0", "h 0"),
             ("s 1", "sdg 1"),
