@@ -48,7 +48,12 @@ fn unitaries(
     for batch in batches {
         kernel.unitaries(batch, &mut scratch, &mut out);
         for (circuit, unitary) in batch.iter().zip(out.chunks_exact(size)) {
-            assert_eq!(unitary, naive::unitary(alphabet, circuit, &[]), "{name}: {}", alphabet.text(circuit));
+            assert_eq!(
+                unitary,
+                naive::unitary(alphabet, circuit, &[]),
+                "{name}: {}",
+                alphabet.text(circuit, &[])
+            );
         }
     }
     let mut turn = batches.iter().cycle();

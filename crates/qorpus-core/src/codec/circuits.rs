@@ -23,8 +23,11 @@ impl Codec {
                 *length = (circuits.get(record).len() - self.min) as u16;
             }
             writer.write_all(&lengths[..records.len()], self.length_bits);
-            writer.write_all(circuits.letters(records), self.letter_bits);
+            writer.write_all(circuits.letters(records.clone()), self.letter_bits);
             writer.finish();
+            for record in records {
+                self.free_angles.encode(circuits.get(record), circuits.angles(record), out);
+            }
             entries.extend_from_slice(&(out.len() as u32).to_le_bytes());
             let check = self.circuits_check(first_id + start as u64, &out[begin..]);
             entries.extend_from_slice(&check.to_le_bytes());
@@ -41,8 +44,8 @@ impl Codec {
             let own = &entries[number.saturating_sub(1) * ENTRY_BYTES..(number + 1) * ENTRY_BYTES];
             let (range, check) = block_at(blocks.len(), chunk.count, number, own)?;
             let mut block = self.open_block(chunk.span(), number, &blocks[range], check)?;
-            let mut rest = block.circuits(0..block.records, self, circuits)?;
-            if circuits.total() > MAX_CHUNK_LETTERS || !rest.ends_in_padding() {
+            let (mut rest, angles) = block.circuits(0..block.records, self, circuits)?;
+            if circuits.total() > MAX_CHUNK_LETTERS || !rest.ends_in_padding() || !angles.is_empty() {
                 return Err(Damage::Circuit);
             }
         }
@@ -165,7 +168,18 @@ impl Codec {
             return Err(Damage::Block { column: "circuits", block: number });
         }
         let records = BLOCK_CIRCUITS.min(span.count as usize - start);
-        Ok(CircuitBlock { bytes, records, seen: (0, 0) })
+        let mut packed = bytes.len();
+        if self.free_angles.are_stored() {
+            let above = BitReader::new(bytes, 0).sum(self.length_bits, records).ok_or(Damage::Circuit)?;
+            packed = self.packed_bytes(records, records * self.min + above);
+        }
+        let (bytes, angles) = bytes.split_at_checked(packed).ok_or(Damage::Circuit)?;
+        Ok(CircuitBlock { bytes, angles, first_id: span.first_id + start as u64, records, seen: (0, 0) })
+    }
+
+    /// Returns the bytes of packed lengths and letters.
+    fn packed_bytes(&self, records: usize, letters: usize) -> usize {
+        (records * self.length_bits as usize + letters * self.letter_bits as usize).div_ceil(8)
     }
 }
 
@@ -192,6 +206,9 @@ fn block_at(len: usize, count: u64, number: usize, entries: &[u8]) -> Decoded<(R
 /// A block of circuits whose check has passed.
 struct CircuitBlock<'a> {
     bytes: &'a [u8],
+    /// The stored angles of its circuits.
+    angles: &'a [u8],
+    first_id: u64,
     records: usize,
     /// A record, and the sum of the packed lengths before it.
     seen: (usize, usize),
@@ -199,14 +216,14 @@ struct CircuitBlock<'a> {
 
 impl<'a> CircuitBlock<'a> {
     /// Appends the circuits of consecutive records of the block and returns a reader of the bits
-    /// after their letters. Letters follow each other across circuits and are read in one call. If
-    /// it fails, `circuits` is unchanged.
+    /// after their letters, and the angles after theirs. Letters follow each other across circuits
+    /// and are read in one call. If it fails, `circuits` is unchanged.
     fn circuits(
         &mut self,
         records: Range<usize>,
         codec: &Codec,
         circuits: &mut Circuits,
-    ) -> Decoded<BitReader<'a>> {
+    ) -> Decoded<(BitReader<'a>, &'a [u8])> {
         let mut above = [0; BLOCK_CIRCUITS];
         let above = &mut above[..records.len()];
         let (record, sum) = if self.seen.0 <= records.start { self.seen } else { (0, 0) };
@@ -233,7 +250,35 @@ impl<'a> CircuitBlock<'a> {
             ends.truncate(known);
             return Err(Damage::Circuit);
         }
-        Ok(reader)
+        let ids = self.first_id + records.start as u64..self.first_id + records.end as u64;
+        codec.free_angles.draw(ids, circuits);
+        match self.stored_angles(before, known, codec, circuits) {
+            Ok(rest) => Ok((reader, rest)),
+            Err(damage) => {
+                circuits.truncate(known);
+                Err(damage)
+            }
+        }
+    }
+
+    /// Appends the stored angles of the circuits from `first` on, before which the block has this
+    /// many letters.
+    fn stored_angles(
+        &self,
+        before: usize,
+        first: usize,
+        codec: &Codec,
+        circuits: &mut Circuits,
+    ) -> Decoded<&'a [u8]> {
+        if !codec.free_angles.are_stored() {
+            return Ok(self.angles);
+        }
+        let mut letters = vec![0; before];
+        let mut reader = BitReader::new(self.bytes, self.records * codec.length_bits as usize);
+        if !reader.read_all(codec.letter_bits, codec.letters, &mut letters) {
+            return Err(Damage::Circuit);
+        }
+        codec.free_angles.decode(self.angles, &letters, first, circuits)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::bits;
 use crate::codec::chunk::Decoded;
+use crate::codec::free_angles::{ANGLE_BYTES, FreeAngles};
 use crate::recipe::Recipe;
 use crate::recipe::dtype::Dtype;
 use twox_hash::XxHash3_64;
@@ -33,6 +34,7 @@ pub struct Codec {
     pub(crate) unitary_bytes: usize,
     /// The binary logarithm of the number of unitaries in a block.
     pub(crate) block_bits: u32,
+    pub(crate) free_angles: FreeAngles,
 }
 
 impl Codec {
@@ -59,17 +61,19 @@ impl Codec {
             seed: check_seed,
             unitary_bytes,
             block_bits: (UNITARY_BLOCK_BYTES / unitary_bytes.max(1)).max(1).ilog2(),
+            free_angles: FreeAngles::of(recipe),
         }
     }
 
-    /// Returns the most bytes that circuits and unitaries take, for this many records and letters
-    /// in all.
-    pub fn columns_bytes(&self, records: usize, letters: usize) -> usize {
+    /// Returns the most bytes that circuits and unitaries take, for this many records, letters and
+    /// free angles in all.
+    pub fn columns_bytes(&self, records: usize, letters: usize, angles: usize) -> usize {
         let bits = records * self.length_bits as usize + letters * self.letter_bits as usize;
         // Each block is padded to a whole byte.
         let circuits = bits / 8 + records.div_ceil(BLOCK_CIRCUITS) * (1 + ENTRY_BYTES);
         let blocks = if self.stored.is_some() { records.div_ceil(self.block_unitaries()) } else { 0 };
-        circuits + records * self.unitary_bytes() + blocks * CHECK_BYTES
+        let angles = if self.free_angles.are_stored() { angles * ANGLE_BYTES } else { 0 };
+        circuits + angles + records * self.unitary_bytes() + blocks * CHECK_BYTES
     }
 
     /// Returns the number of bytes of a stored unitary; 0 if the recipe stores none.

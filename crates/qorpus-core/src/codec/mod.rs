@@ -7,6 +7,7 @@
 pub(crate) mod chunk;
 pub(crate) mod circuits;
 pub(crate) mod content_hash;
+pub(crate) mod free_angles;
 pub(crate) mod labels;
 pub(crate) mod layout;
 pub(crate) mod unitaries;
@@ -131,12 +132,15 @@ impl Codec {
         let mut words = Vec::<u64>::new();
         let mut content = ContentHash::default();
         let code = |&letter: &u16| self.codes[usize::from(letter)];
-        if self.stored.is_some() {
+        if self.stored.is_some() || self.free_angles.are_stored() {
             let size = self.unitary_bytes();
             for (position, circuit) in circuits.iter().enumerate() {
                 words.clear();
                 words.push(first_id + position as u64);
                 words.extend(circuit.iter().map(code));
+                if self.free_angles.are_stored() {
+                    words.extend(circuits.angles(position).iter().map(|angle| angle.to_bits()));
+                }
                 let (unitary, _) = unitaries[position * size..][..size].as_chunks();
                 words.extend(unitary.iter().map(|word| u64::from_le_bytes(*word)));
                 content += ContentHash::of_record(bytemuck::cast_slice(&words));
@@ -203,13 +207,24 @@ mod tests {
         Case { recipe, codec, circuits, unitaries, chunk }
     }
 
+    /// The same records as appended ones, whose angles are stored.
+    fn appended(case: Case) -> Case {
+        let Case { recipe, circuits, unitaries, mut chunk, .. } = case;
+        let (alphabet, dtype) = (recipe.alphabet().clone(), recipe.dtype());
+        let space = Space::appended(&alphabet);
+        let recipe = Recipe::new(alphabet, space, dtype, recipe.stores_unitaries());
+        let codec = Codec::new(&recipe);
+        codec.encode(5, &circuits, &unitaries, &mut chunk);
+        Case { recipe, codec, circuits, unitaries, chunk }
+    }
+
     fn comes_back(case: &Case) {
         let chunk = case.chunk.as_ref();
         let [mut decoded, mut singles] = [(); 2].map(|()| Circuits::default());
         case.codec.decode(&chunk, &mut decoded).unwrap();
         assert_eq!(decoded, case.circuits);
         let letters = case.circuits.letters(0..case.circuits.len()).len();
-        let most = case.codec.columns_bytes(case.circuits.len(), letters);
+        let most = case.codec.columns_bytes(case.circuits.len(), letters, case.circuits.all_angles().len());
         let bytes = chunk.circuits.len() + chunk.unitaries.map_or(0, <[u8]>::len);
         assert!((0..=case.circuits.len().div_ceil(BLOCK_CIRCUITS)).contains(&(most - bytes)));
         for position in 0..case.circuits.len() {
@@ -231,10 +246,14 @@ mod tests {
         let mut found = Circuits::default();
         case.codec.circuits_at(span, len, &positions, buffer, &mut fetch, &mut found).unwrap();
         assert!(found.iter().eq(positions.iter().map(|&position| case.circuits.get(position))));
+        let angles = positions.iter().map(|&position| case.circuits.angles(position));
+        assert!((0..found.len()).map(|index| found.angles(index)).eq(angles));
         for run in [0..count, 0..1, count / 3..count, count / 2..count / 2, count / 5..count.div_ceil(2)] {
             found.clear();
             case.codec.circuits_in(span, len, run.clone(), buffer, &mut fetch, &mut found).unwrap();
-            assert!(found.iter().eq(run.map(|position| case.circuits.get(position))));
+            assert!(found.iter().eq(run.clone().map(|position| case.circuits.get(position))));
+            let angles = run.map(|position| case.circuits.angles(position));
+            assert!((0..found.len()).map(|index| found.angles(index)).eq(angles));
         }
     }
 
@@ -250,11 +269,14 @@ mod tests {
 
     #[test]
     fn content_does_not_depend_on_the_cut() {
-        let whole = case("h,cx", 2, 300, (0, 9), Some(Dtype::Complex128));
+        let whole = appended(case("h,cx,rz(?)", 2, 300, (0, 9), Some(Dtype::Complex128)));
         let mut sum = ContentHash::default();
         for range in [200..300, 0..77, 77..200] {
             let (mut part, mut chunk) = (Circuits::default(), Chunk::default());
-            range.clone().for_each(|record| part.push(whole.circuits.get(record).iter().copied()));
+            for record in range.clone() {
+                part.push(whole.circuits.get(record).iter().copied());
+                part.push_angles(whole.circuits.angles(record).iter().copied());
+            }
             let unitaries = &whole.unitaries[range.start * 16..range.end * 16];
             whole.codec.encode(5 + range.start as u64, &part, unitaries, &mut chunk);
             sum += chunk.content;
@@ -265,7 +287,15 @@ mod tests {
 
     #[test]
     fn every_flipped_bit_is_found() {
-        let intact = case("h,t", 1, 130, (2, 9), Some(Dtype::Complex64));
+        for intact in [
+            case("h,t", 1, 130, (2, 9), Some(Dtype::Complex64)),
+            appended(case("h,rz(?)", 1, 70, (0, 3), Some(Dtype::Complex64))),
+        ] {
+            finds_every_flipped_bit(&intact);
+        }
+    }
+
+    fn finds_every_flipped_bit(intact: &Case) {
         let found = |chunk: &Chunk| intact.codec.decode(&chunk.as_ref(), &mut Circuits::default()).is_err();
         assert!(!found(&intact.chunk));
         let mut chunk = intact.chunk.clone();
@@ -334,9 +364,23 @@ mod tests {
         }
 
         #[test]
+        fn free_angles_come_back(
+            gates in 1usize..4, qubits in 1usize..4, count in 1u64..200, min in 0usize..20, extra in 0usize..40,
+            stored in prop::option::of(Just(Dtype::Complex128)),
+        ) {
+            let gates = ["rz(?)", "u3(?,?,?)", "h"][..gates].join(",");
+            let drawn = case(&gates, qubits, count, (min, min + extra), stored);
+            comes_back(&drawn);
+            comes_back(&appended(drawn));
+        }
+
+        #[test]
         fn hostile_bytes_never_panic(count: u64, circuits: Vec<u8>, unitaries: Option<Vec<u8>>, at in 0usize..70) {
-            for stored in [None, Some(Dtype::Complex64)] {
-                let case = case("h,t,s", 1, 3, (0, 4), stored);
+            for case in [
+                case("h,t,s", 1, 3, (0, 4), None),
+                case("h,t,s", 1, 3, (0, 4), Some(Dtype::Complex64)),
+                appended(case("h,rz(?),s", 1, 3, (0, 4), None)),
+            ] {
                 // The right checks over the wrong bytes, too: a forger can compute them.
                 let mut chunk = Chunk { first_id: 0, count, circuits: circuits.clone(), unitaries: unitaries.clone(), ..Chunk::default() };
                 for count in [count, 1, 3, 64, 70] {

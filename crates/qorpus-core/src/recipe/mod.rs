@@ -73,9 +73,22 @@ impl Recipe {
         let letter_bits = f64::from(bits::width(self.alphabet.letters().len()));
         let circuit_bits = f64::from(bits::width(max - min + 1)) + letter_bits * self.space.typical_length();
         let labels = if self.space.enumerates().is_some() { LABEL_BYTES_OF_DISTINCT } else { 0.0 };
+        // A free angle in each letter that may have one.
+        let angles = match self.space.angles() {
+            None if self.alphabet.has_free_angles() => {
+                let letters = 0..self.alphabet.letters().len() as u16;
+                let all: usize = letters.map(|letter| self.alphabet.free_angles(letter)).sum();
+                8.0 * all as f64 / self.alphabet.letters().len() as f64 * self.space.typical_length()
+            }
+            _ => 0.0,
+        };
         // 12 bytes for every 64 circuits, 8 for every 1024 bytes of unitaries: the lists of block
         // checks.
-        circuit_bits / 8.0 + labels + 12.0 / 64.0 + self.unitary_bytes() as f64 * (1.0 + 8.0 / 1024.0)
+        circuit_bits / 8.0
+            + angles
+            + labels
+            + 12.0 / 64.0
+            + self.unitary_bytes() as f64 * (1.0 + 8.0 / 1024.0)
     }
 
     /// Returns the size of a stored unitary; 0 if the recipe stores none.
