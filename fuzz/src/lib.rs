@@ -299,7 +299,7 @@ pub fn circuit(data: &[u8]) {
             |names: &[&str]| names.iter().map(|name| Gate::standard(name).unwrap()).collect::<Vec<_>>();
         let own = Gate::custom("Own", 1, gates(&["sx"])[0].matrix().to_vec()).unwrap();
         let mixed = [
-            gates(&["h", "rz(pi/4)", "cz", "cx", "ccx", "u3(1,2,3)"]),
+            gates(&["h", "rz(pi/4)", "cz", "cx", "ccx", "u3(1,2,3)", "rx(?)", "u3(?,?,?)", "cp(?)"]),
             vec![own, Gate::opaque("box").unwrap()],
         ];
         [(gates(&["h", "s", "t"]), 1), (mixed.concat(), 3), (gates(&["cswap", "swap"]), 4)]
@@ -307,8 +307,14 @@ pub fn circuit(data: &[u8]) {
             .into()
     });
     for alphabet in alphabets {
-        if let Ok(circuit) = alphabet.circuit(text) {
-            assert_eq!(alphabet.circuit(&alphabet.text(&circuit)).as_ref(), Ok(&circuit));
+        let mut angles = Vec::new();
+        if let Ok(circuit) = alphabet.circuit_at(text, &mut angles) {
+            let mut again = Vec::new();
+            assert_eq!(
+                alphabet.circuit_at(&alphabet.text(&circuit, &angles), &mut again).as_ref(),
+                Ok(&circuit)
+            );
+            assert_eq!(again, angles);
             if circuit.len() < 50 {
                 draw(alphabet, &circuit);
             }

@@ -55,9 +55,9 @@ impl ApproximateLetters {
     /// Returns the letters of `alphabet`.
     ///
     /// # Errors
-    /// [`Error::NotExact`] for a gate that has no matrix.
+    /// [`Error::NotExact`] for a gate that has no matrix, or free angles.
     pub fn new(alphabet: &Alphabet, up_to: Equivalence) -> Result<ApproximateLetters> {
-        if let Some(opaque) = alphabet.gates().iter().find(|gate| gate.is_opaque()) {
+        if let Some(opaque) = alphabet.gates().iter().find(|gate| gate.matrix().is_empty()) {
             let up_to_phase = up_to == Equivalence::GlobalPhase;
             return Err(Error::NotExact { gate: opaque.name().into(), up_to_phase });
         }

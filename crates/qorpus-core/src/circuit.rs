@@ -13,6 +13,23 @@ const LANES: usize = 8;
 /// the others into -1.
 const PADDING: [i32; 2 * LANES] = [0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1, -1, -1, -1, -1];
 
+/// A circuit.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Circuit<'a> {
+    /// Its letters, in time order.
+    pub letters: &'a [u16],
+    /// The angles in radians of those of its letters whose gates have free angles, in the order of
+    /// the letters.
+    pub angles: &'a [f64],
+}
+
+/// A circuit without free angles.
+impl<'a, T: AsRef<[u16]> + ?Sized> From<&'a T> for Circuit<'a> {
+    fn from(letters: &'a T) -> Circuit<'a> {
+        Circuit { letters: letters.as_ref(), angles: &[] }
+    }
+}
+
 /// A batch of circuits, each a sequence of letters in time order, in flat buffers that are reused.
 ///
 /// A circuit also has the angles of those of its letters whose gates have free angles, in the order
@@ -80,7 +97,20 @@ impl Circuits {
         self.angle_ends.get(index).map_or(&[], |&end| &self.angles[begin..end])
     }
 
-    /// Returns the circuits in order.
+    /// Returns circuit `index`.
+    ///
+    /// # Panics
+    /// If there is no circuit with this index.
+    pub fn circuit(&self, index: usize) -> Circuit<'_> {
+        Circuit { letters: self.get(index), angles: self.angles(index) }
+    }
+
+    /// Returns the circuits in order, with their angles.
+    pub fn circuits(&self) -> impl ExactSizeIterator<Item = Circuit<'_>> {
+        (0..self.len()).map(|index| self.circuit(index))
+    }
+
+    /// Returns the letters of the circuits in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u16]> {
         (0..self.len()).map(|index| self.get(index))
     }
@@ -129,6 +159,12 @@ impl Circuits {
     pub fn push(&mut self, letters: impl IntoIterator<Item = u16>) {
         self.letters.extend(letters);
         self.ends.push(self.letters.len());
+    }
+
+    /// Appends a copy of a circuit.
+    pub fn push_circuit(&mut self, circuit: Circuit<'_>) {
+        self.push(circuit.letters.iter().copied());
+        self.push_angles(circuit.angles.iter().copied());
     }
 
     /// Appends angles to those of the last circuit.

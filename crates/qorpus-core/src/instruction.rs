@@ -21,7 +21,7 @@ impl Instruction {
     ///
     /// # Errors
     /// [`Error::Qubits`] for an unsupported number of qubits; [`Error::Opaque`] for a gate without
-    /// a matrix; the errors of [`Gate::standard`]; [`Error::Unusable`] for qubits on which the gate
+    /// a matrix; [`Error::FreeAngle`] for an angle without a value; the errors of [`Gate::standard`]; [`Error::Unusable`] for qubits on which the gate
     /// cannot act.
     ///
     /// ```
@@ -48,6 +48,9 @@ impl Instruction {
                 Error::Opaque { gate: name, reason: "a matrix for its circuit to be converted" }
             })?,
         };
+        if gate.is_free() {
+            return Err(Error::FreeAngle { gate: gate.name().into(), purpose: "its circuit needs" });
+        }
         let qubits = placement(text, &gate, &places, qubits)?;
         Ok(Instruction { gate, qubits })
     }
@@ -82,6 +85,7 @@ mod tests {
             ("cnot 0 1", 2, "unknown gate 'cnot'; did you mean 'cx'?"),
             ("u1(pi/4) 0", 1, "unknown gate 'u1(pi/4)'; did you mean 'p'?"),
             ("rz 0", 1, "gate 'rz': it needs one angle"),
+            ("rz(?) 0", 1, "gate 'rz(?)' has a free angle, but its circuit needs fixed gates; give it"),
             ("rz(", 1, "gate 'rz(': ')' is missing"),
             ("h", 2, "'h': gate 'h' acts on 1 qubit, not on 0"),
             ("h 0 1", 2, "'h 0 1': gate 'h' acts on 1 qubit, not on 2"),

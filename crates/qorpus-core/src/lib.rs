@@ -74,7 +74,7 @@ pub use approximate::{ApproximateBatch, ApproximateLetters};
 pub use arithmetic::{Arithmetic, BATCH_LANES, Equivalence, Tolerance};
 pub use bounded_vec::BoundedVec;
 pub use channel::{MAX_CHANNEL_QUBITS, pauli_transfer};
-pub use circuit::{Circuits, MAX_LENGTH};
+pub use circuit::{Circuit, Circuits, MAX_LENGTH};
 pub use codec::chunk::{Chunk, ChunkRef, ChunkSpan, Damage, Decoded};
 pub use codec::content_hash::ContentHash;
 pub use codec::labels::PackedLabels;

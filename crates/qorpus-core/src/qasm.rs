@@ -7,6 +7,7 @@
 use crate::error::{Error, Result};
 use crate::gate::Gate;
 use crate::gate::angle::evaluate;
+use crate::gate::name::push_with_angles;
 use crate::instruction::Instruction;
 use num_complex::Complex64;
 use std::f64::consts::PI;
@@ -77,7 +78,15 @@ impl Qasm {
         }
     }
 
-    /// Returns the name of the gate, with its angles as OpenQASM reads them. The name of a
+    /// Returns the text of a call with `angles` in place of the `?` of free angles.
+    pub fn at(self, call: &str, angles: &mut impl Iterator<Item = f64>) -> String {
+        let mut text = String::new();
+        push_with_angles(&mut text, call, angles, decimal);
+        text
+    }
+
+    /// Returns the name of the gate, with its angles as OpenQASM reads them; one that is free stays
+    /// `?`. The name of a
     /// user-defined gate gets one or more `_` at its end if it has another meaning in OpenQASM or
     /// belongs to another of `gates`.
     pub fn name(self, gate: &Gate, gates: &[Gate]) -> String {

@@ -11,7 +11,7 @@
 //! let corpus = CorpusFile::open(&path)?;
 //! let record = corpus.record(7, Order::Big)?;
 //! assert_eq!(record.unitary.len(), 4 * 4);
-//! println!("{}", recipe.alphabet().text(&record.circuit));
+//! println!("{}", recipe.alphabet().text(&record.circuit, &record.angles));
 //! # Ok::<(), qorpus::Error>(())
 //! ```
 //!

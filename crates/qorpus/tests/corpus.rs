@@ -410,5 +410,8 @@ fn files_of_version_1_are_read_for_ever() {
     assert_eq!(summary.content_hash.to_string(), "691b12a5d52a3b4764894ecef9de53d4");
     assert!(summary.complete && verify(&path).is_clean());
     let record = corpus.record(71, Order::Big).unwrap();
-    assert_eq!(corpus.recipe().alphabet().text(&record.circuit), "root_y 0; cx 0 1; cx 1 0; rz(pi/8) 1; h 0");
+    assert_eq!(
+        corpus.recipe().alphabet().text(&record.circuit, &record.angles),
+        "root_y 0; cx 0 1; cx 1 0; rz(pi/8) 1; h 0"
+    );
 }

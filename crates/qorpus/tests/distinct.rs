@@ -409,7 +409,9 @@ fn every_record_is_found() {
     );
     let found = |text: &str| find(&corpus, &circuit_unitary(text, 2).unwrap(), false);
     let text = |found: &Found| match found {
-        Found::Record { circuit, .. } | Found::Circuit(circuit) => corpus.recipe().alphabet().text(circuit),
+        Found::Record { circuit, .. } | Found::Circuit(circuit) => {
+            corpus.recipe().alphabet().text(circuit, &[])
+        }
         other => format!("{other:?}"),
     };
     assert_eq!(text(&found("swap 0 1")), "cx 0 1; cx 1 0; cx 0 1");

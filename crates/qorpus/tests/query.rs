@@ -43,7 +43,7 @@ fn every_column_is_that_of_the_record() {
     for row in selection.rows {
         let Value::Integer(id) = row[0] else { panic!() };
         let record = reader.record(id as u64, Order::Little).unwrap();
-        assert_eq!(row[1], Value::Text(reader.recipe().alphabet().text(&record.circuit)));
+        assert_eq!(row[1], Value::Text(reader.recipe().alphabet().text(&record.circuit, &record.angles)));
         let mut bytes = Vec::new();
         Dtype::Complex128.encode(&record.unitary, &mut bytes);
         assert_eq!(row[3], Value::Blob(bytes));

@@ -9,7 +9,8 @@ use crate::alphabet::placements::{permutations, placements};
 use crate::error::{Error, Result};
 use crate::gate::Gate;
 use crate::gate::angle::Angle;
-use crate::gate::name::GateName;
+use crate::gate::name::{GateName, push_with_angles};
+use crate::gate::rotation::MAX_GATE_ANGLES;
 use crate::gate::synonyms::synonym;
 use std::collections::{HashMap, HashSet};
 
@@ -173,6 +174,17 @@ impl Alphabet {
         !self.free_angles.is_empty()
     }
 
+    /// Returns the number of free angles of the letters of a circuit.
+    ///
+    /// # Panics
+    /// If a number in `circuit` is not a letter of this alphabet.
+    pub fn count_free_angles(&self, circuit: &[u16]) -> usize {
+        if !self.has_free_angles() {
+            return 0;
+        }
+        circuit.iter().map(|&letter| self.free_angles(letter)).sum()
+    }
+
     /// Returns the number of free angles of a letter: 0, 1 or 3.
     ///
     /// # Panics
@@ -181,17 +193,32 @@ impl Alphabet {
         if self.has_free_angles() { self.free_angles[usize::from(letter)].into() } else { 0 }
     }
 
-    /// Returns the first gate with free angles.
-    pub(crate) fn free_gate(&self) -> Option<&Gate> {
-        self.gates.iter().find(|gate| gate.is_free())
-    }
-
-    /// Refuses letters with free angles where each gate must be fixed.
-    pub(crate) fn check_fixed(&self, purpose: &'static str) -> Result<()> {
-        match self.free_gate() {
+    /// Refuses letters with free angles where each gate must be fixed. `purpose` is the beginning of
+    /// a clause: `words need`.
+    ///
+    /// # Errors
+    /// [`Error::FreeAngle`].
+    pub fn check_fixed(&self, purpose: &'static str) -> Result<()> {
+        match self.gates.iter().find(|gate| gate.is_free()) {
             Some(gate) => Err(Error::FreeAngle { gate: gate.name().into(), purpose }),
             None => Ok(()),
         }
+    }
+
+    /// Returns the angles of a circuit as `longest` rows, one a letter, of three numbers: its free
+    /// angles in radians, then NaN.
+    ///
+    /// # Panics
+    /// If the circuit is longer, or lacks an angle.
+    pub fn angle_rows(&self, circuit: &[u16], mut angles: &[f64], longest: usize) -> Vec<f64> {
+        assert!(circuit.len() <= longest, "room for each letter");
+        let mut rows = vec![f64::NAN; longest * MAX_GATE_ANGLES];
+        for (&letter, row) in circuit.iter().zip(rows.chunks_exact_mut(MAX_GATE_ANGLES)) {
+            let (own, rest) = angles.split_at(self.free_angles(letter));
+            angles = rest;
+            row[..own.len()].copy_from_slice(own);
+        }
+        rows
     }
 
     /// Returns the circuit as text, letters joined by `; `. `angles` are those of its letters with
@@ -201,7 +228,7 @@ impl Alphabet {
     /// # Panics
     /// If a number in `circuit` is not a letter of this alphabet.
     pub fn text(&self, circuit: &[u16], angles: &[f64]) -> String {
-        let mut angles = angles.iter();
+        let mut angles = angles.iter().copied();
         let mut text = String::new();
         for (place, &letter) in circuit.iter().enumerate() {
             let own = &self.letters[usize::from(letter)].text;
@@ -210,12 +237,7 @@ impl Alphabet {
                 text += own;
                 continue;
             }
-            for part in own.split_inclusive('?') {
-                match part.strip_suffix('?').and_then(|start| Some((start, angles.next()?))) {
-                    Some((start, angle)) => text += &format!("{start}{angle:?}"),
-                    None => text += part,
-                }
-            }
+            push_with_angles(&mut text, own, &mut angles, |angle| format!("{angle:?}"));
         }
         text
     }
@@ -352,13 +374,18 @@ impl Alphabet {
     }
 
     /// Returns the circuit written as letters separated by `;`, in time order; blank text is the
-    /// empty circuit.
+    /// empty circuit. Over letters with free angles, use [`circuit_at`](Alphabet::circuit_at).
     ///
     /// # Errors
-    /// [`Error::UnknownLetter`] for the first letter that is not in the alphabet.
+    /// [`Error::UnknownLetter`] for the first letter that is not in the alphabet;
+    /// [`Error::Unusable`] for a letter with free angles.
     pub fn circuit(&self, text: &str) -> Result<Vec<u16>> {
         let letters = text.split(';').map(str::trim);
-        letters.filter(|letter| !letter.is_empty()).map(|letter| self.letter(letter)).collect()
+        let read = |letter| match self.letter(letter)? {
+            number if self.free_angles(number) > 0 => Err(self.without_value(number)),
+            number => Ok(number),
+        };
+        letters.filter(|letter| !letter.is_empty()).map(read).collect()
     }
 }
 

@@ -274,8 +274,7 @@ mod tests {
         for range in [200..300, 0..77, 77..200] {
             let (mut part, mut chunk) = (Circuits::default(), Chunk::default());
             for record in range.clone() {
-                part.push(whole.circuits.get(record).iter().copied());
-                part.push_angles(whole.circuits.angles(record).iter().copied());
+                part.push_circuit(whole.circuits.circuit(record));
             }
             let unitaries = &whole.unitaries[range.start * 16..range.end * 16];
             whole.codec.encode(5 + range.start as u64, &part, unitaries, &mut chunk);

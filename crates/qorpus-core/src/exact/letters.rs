@@ -51,7 +51,7 @@ impl ExactLetters {
             let rows = LetterRows::new(alphabet, letter);
             let gate = alphabet.gates()[letter.gate].name();
             let refused = || Err(Error::NotExact { gate: gate.into(), up_to_phase });
-            if rows.gate_dim() == 0 {
+            if rows.gate_dim() == 0 || alphabet.gates()[letter.gate].is_free() {
                 return refused();
             }
             let phase = if up_to_phase { phase(&rows) } else { Complex64::ONE };

@@ -65,6 +65,24 @@ pub(crate) fn free_name(known: &str) -> String {
     format!("{base}({})", vec![FREE; angles.len()].join(","))
 }
 
+/// Appends `text` with the next of `angles` in place of each `?`, as long as there are any.
+pub(crate) fn push_with_angles(
+    to: &mut String,
+    text: &str,
+    angles: &mut impl Iterator<Item = f64>,
+    number: impl Fn(f64) -> String,
+) {
+    for part in text.split_inclusive(FREE) {
+        match part.strip_suffix(FREE).and_then(|start| Some((start, angles.next()?))) {
+            Some((start, angle)) => {
+                to.push_str(start);
+                to.push_str(&number(angle));
+            }
+            None => to.push_str(part),
+        }
+    }
+}
+
 /// Splits at the commas outside parentheses.
 pub(crate) fn split_outside(text: &str) -> Vec<&str> {
     let mut depth = 0usize;

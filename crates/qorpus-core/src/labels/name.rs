@@ -22,7 +22,9 @@ pub fn letter_case_clash(other: &str) -> String {
 pub(crate) fn check_name(name: &str) -> Result<()> {
     check_shape(name)?;
     let is_count = name.get(..6).is_some_and(|begin| is_one_in_sql(begin, "count_"));
-    if is_count || RESERVED.iter().any(|reserved| is_one_in_sql(reserved, name)) {
+    // Files from before free angles may have labels of this name.
+    let is_angles = is_one_in_sql(name, "angles");
+    if is_count || is_angles || RESERVED.iter().any(|reserved| is_one_in_sql(reserved, name)) {
         let reason =
             "every record has a column of this name already (SQL ignores letter case); choose another name";
         return Err(refused(name, reason));

@@ -5,7 +5,6 @@ use crate::approximate::ApproximateLetters;
 use crate::arithmetic::{Arithmetic, Equivalence};
 use crate::error::Result;
 use crate::exact::letters::ExactLetters;
-use crate::gate::Gate;
 use crate::order::split::PARTS;
 use crate::recipe::Recipe;
 use crate::splitmix::mix;
@@ -29,8 +28,8 @@ const BORDER_NORM: f64 = 1e-11;
 pub struct UnitarySplit {
     seed: u64,
     letters: SplitLetters,
-    /// Whether some gate has no matrix, so that records store their unitaries.
-    is_opaque: bool,
+    /// Whether some gate has no matrix, or has free angles.
+    needs_unitaries: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -55,8 +54,8 @@ impl UnitarySplit {
                 SplitLetters::Approximate(ApproximateLetters::new(alphabet, up_to).unwrap_or_else(keys))
             }
         };
-        let is_opaque = alphabet.gates().iter().any(Gate::is_opaque);
-        UnitarySplit { seed, letters, is_opaque }
+        let needs_unitaries = alphabet.gates().iter().any(|gate| gate.matrix().is_empty());
+        UnitarySplit { seed, letters, needs_unitaries }
     }
 
     /// Returns whether unitaries are compared exactly. If not, a few records may be on no side.
@@ -64,10 +63,10 @@ impl UnitarySplit {
         matches!(self.letters, SplitLetters::Exact(_))
     }
 
-    /// Returns whether circuits do not determine their unitaries, because some gate has no matrix.
-    /// Then use [`side_of_unitary`](UnitarySplit::side_of_unitary).
-    pub fn is_opaque(&self) -> bool {
-        self.is_opaque
+    /// Returns whether letters do not determine unitaries, because some gate has no matrix, or has
+    /// free angles. Then use [`side_of_unitary`](UnitarySplit::side_of_unitary).
+    pub fn needs_unitaries(&self) -> bool {
+        self.needs_unitaries
     }
 
     /// Returns the side of a circuit's unitary, from 0 to 999, or `None` if it is on none.
@@ -77,7 +76,7 @@ impl UnitarySplit {
     /// recipe's.
     ///
     /// # Panics
-    /// If a letter is not in the alphabet, or some gate has no matrix.
+    /// If a letter is not in the alphabet, or letters do not determine unitaries.
     pub fn side(&self, circuit: &[u16]) -> Result<Option<u16>> {
         match &self.letters {
             SplitLetters::Exact(letters) => {

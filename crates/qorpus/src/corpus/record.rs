@@ -10,6 +10,8 @@ pub struct Record {
     pub id: u64,
     /// Its letters in time order, as numbers in the alphabet.
     pub circuit: Vec<u16>,
+    /// The angles in radians of its letters with free angles, in the order of the letters.
+    pub angles: Vec<f64>,
     /// Its unitary, row-major, 2^n x 2^n, with the corpus's precision.
     pub unitary: Vec<Complex64>,
     /// Its labels by name: `length`, the count of each gate (`count_h`), and the given labels.

@@ -26,9 +26,9 @@ impl CorpusFile {
         };
         self.rows(&Ids::List(&[id]), buffers)?;
         reorder(&mut unitary, recipe.alphabet().qubits(), recipe.dtype().bytes(), order);
-        let circuit = circuits.get(0).to_vec();
+        let (circuit, angles) = (circuits.get(0).to_vec(), circuits.angles(0).to_vec());
         let labels = labels_of(recipe, &circuit, given.pop().unwrap_or_default());
-        Ok(Record { id, circuit, unitary: recipe.dtype().decode(&unitary), labels })
+        Ok(Record { id, circuit, angles, unitary: recipe.dtype().decode(&unitary), labels })
     }
 
     /// Returns the number of bytes of a unitary with the corpus's precision, stored or not.

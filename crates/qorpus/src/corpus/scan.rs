@@ -44,7 +44,7 @@ impl CorpusFile {
                 for start in (0..circuits.len()).step_by(at_once) {
                     part.clear();
                     for position in start..circuits.len().min(start + at_once) {
-                        part.push(circuits.get(position).iter().copied());
+                        part.push_circuit(circuits.circuit(position));
                     }
                     let (first_id, unitaries) = (chunk.first_id + start as u64, &self.compute(&part));
                     let labels = BatchLabels { first: start, ..labels };

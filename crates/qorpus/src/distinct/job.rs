@@ -61,7 +61,7 @@ impl Resources<'_> {
     pub(super) fn ambiguous(&self, Ambiguous(origin): Ambiguous) -> Error {
         match CorpusFile::open(self.path).and_then(|corpus| corpus.circuit_from(origin)) {
             Ok(circuit) => {
-                let circuit = self.context.recipe.alphabet().text(&circuit);
+                let circuit = self.context.recipe.alphabet().text(&circuit, &[]);
                 Error::Unclear(self.path.into(), circuit)
             }
             Err(error) => error,

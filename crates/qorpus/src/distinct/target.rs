@@ -25,6 +25,7 @@ pub fn circuit_unitary(text: &str, qubits: usize) -> Result<Vec<Complex64>> {
         gates.push(Gate::standard("id")?);
     }
     let alphabet = Alphabet::new(gates, qubits, Coupling::All)?;
+    alphabet.check_fixed("a unitary needs")?;
     let circuit = alphabet.circuit(text)?;
     let (mut circuits, mut unitary) = (Circuits::default(), vec![Complex64::ZERO; alphabet.dim().pow(2)]);
     circuits.push(circuit);

@@ -85,7 +85,13 @@ impl Csv<'_> {
             entries.extend(numbers(unitary));
             let id = batch.first_id + position as u64;
             let given = self.table.fields(id, given.get(position));
-            self.table.append((id, alphabet.text(circuit), &counts, given, &entries))?;
+            self.table.append((
+                id,
+                alphabet.text(circuit, batch.circuits.angles(position)),
+                &counts,
+                given,
+                &entries,
+            ))?;
         }
         Ok(())
     }
@@ -183,7 +189,7 @@ mod tests {
             assert_eq!(rows.len(), records.len());
             for (row, record) in rows.iter().zip(&records) {
                 assert_eq!(row[0], record.id.to_string());
-                assert_eq!(row[1], alphabet.text(&record.circuit));
+                assert_eq!(row[1], alphabet.text(&record.circuit, &record.angles));
                 for (name, value) in names.iter().zip(row).skip(2).take(labels) {
                     assert_eq!(value, record.labels[name].to_string(), "{name}");
                 }

@@ -5,6 +5,7 @@
 //! | `demo.npy` | (N, d, d) | `<c16`, or `<c8` if the corpus is complex64 | the unitary of record i |
 //! | `demo.circuits.npy` | (N, longest) | `<u2` | the letters of circuit i in time order, then 65535 |
 //! | `demo.lengths.npy` | (N,) | `<u2` | the length of circuit i |
+//! | `demo.angles.npy` | (N, longest, 3) | `<f8` | only if gates have free angles: the angles of each letter in radians, NaN where it has none |
 //! | `demo.letters.json` | | | the letters as a list: letter k is its item k |
 //! | `demo.labels.csv` | | | only if records brought labels: `id` and a column a label, a row a record; a missing label is an empty field |
 //!
@@ -17,18 +18,20 @@ use crate::export::csv::CsvTable;
 use crate::export::format::{ExportSource, Format};
 use crate::npy::header;
 use crate::os::atomic_file::{AtomicFile, publish_all, refuse_existing};
-use qorpus_core::Dtype;
+use qorpus_core::{Alphabet, Dtype, MAX_GATE_ANGLES};
 use std::path::Path;
 
 /// The padding after the last letter of a circuit. No letter has this number: an alphabet has at
 /// most 65,535.
 const NO_LETTER: u16 = u16::MAX;
 
-struct Npy {
+struct Npy<'a> {
+    alphabet: &'a Alphabet,
     longest: usize,
     unitaries: AtomicFile,
     circuits: AtomicFile,
     lengths: AtomicFile,
+    angles: Option<AtomicFile>,
     letters: AtomicFile,
     labels: Option<CsvTable>,
     /// A circuit's row; reused for its memory.
@@ -56,6 +59,9 @@ pub(super) fn open<'a>(source: &ExportSource<'a>, out: &Path) -> Result<Box<dyn 
     targets.iter().chain(&table).try_for_each(|target| refuse_existing(target))?;
     let [unitaries, circuits, lengths, letters] = targets.map(|target| AtomicFile::create_partial(&target));
     let recipe = corpus.recipe();
+    let free = recipe.alphabet().has_free_angles().then(|| out.with_extension("angles.npy"));
+    free.iter().try_for_each(|target| refuse_existing(target))?;
+    let angles = free.map(|target| AtomicFile::create_partial(&target)).transpose()?;
     let mut longest = recipe.space().lengths().1;
     if recipe.space().is_appended() {
         // Every circuit has a row as long as the longest existing circuit, not the longest
@@ -71,6 +77,8 @@ pub(super) fn open<'a>(source: &ExportSource<'a>, out: &Path) -> Result<Box<dyn 
         unitaries: unitaries?,
         circuits: circuits?,
         lengths: lengths?,
+        angles,
+        alphabet: recipe.alphabet(),
         letters: letters?,
         labels: table.map(|table| CsvTable::create(Vec::new(), given, Vec::new(), &table)).transpose()?,
         row: Vec::new(),
@@ -83,12 +91,15 @@ pub(super) fn open<'a>(source: &ExportSource<'a>, out: &Path) -> Result<Box<dyn 
     npy.unitaries.append(&header(entry, &format!("({records}, {dim}, {dim})")))?;
     npy.circuits.append(&header("<u2", &format!("({records}, {longest})")))?;
     npy.lengths.append(&header("<u2", &format!("({records},)")))?;
+    if let Some(angles) = &mut npy.angles {
+        angles.append(&header("<f8", &format!("({records}, {longest}, {MAX_GATE_ANGLES})")))?;
+    }
     let letters: Vec<_> = recipe.alphabet().letters().iter().map(|letter| &letter.text).collect();
     npy.letters.append(format!("{}\n", serde_json::json!(letters)).as_bytes())?;
     Ok(Box::new(npy))
 }
 
-impl Format for Npy {
+impl Format for Npy<'_> {
     fn write(&mut self, batch: &Batch<'_>, labels: &[GivenLabels]) -> Result<()> {
         if let Some(table) = &mut self.labels {
             for (id, labels) in (batch.first_id..).zip(labels) {
@@ -97,6 +108,12 @@ impl Format for Npy {
             }
         }
         self.unitaries.append(batch.unitaries)?;
+        if let Some(angles) = &mut self.angles {
+            for circuit in batch.circuits.circuits() {
+                let rows = self.alphabet.angle_rows(circuit.letters, circuit.angles, self.longest);
+                angles.append(bytemuck::cast_slice(&rows))?;
+            }
+        }
         for circuit in batch.circuits.iter() {
             self.row.clear();
             let none = std::iter::repeat_n(&NO_LETTER, self.longest - circuit.len());
@@ -112,7 +129,7 @@ impl Format for Npy {
         // The requested name comes last: if it exists, the other files exist.
         let labels = self.labels.map(CsvTable::finish).transpose()?;
         let arrays = [self.letters, self.lengths, self.circuits, self.unitaries];
-        publish_all(labels.into_iter().chain(arrays).collect())
+        publish_all(labels.into_iter().chain(self.angles).chain(arrays).collect())
     }
 }
 
@@ -165,7 +182,7 @@ mod tests {
                 assert_eq!(row[..length], record.circuit);
                 assert!(row[length..].iter().all(|&letter| letter == NO_LETTER));
                 let text: Vec<_> = row[..length].iter().map(|&k| letters[usize::from(k)].as_str()).collect();
-                assert_eq!(text.join("; "), recipe.alphabet().text(&record.circuit));
+                assert_eq!(text.join("; "), recipe.alphabet().text(&record.circuit, &record.angles));
             }
         }
     }

@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | `id` | int64 | |
 //! | `circuit` | string | the letters in time order, joined by `; ` |
+//! | `angles`, only if gates have free angles | list of float64 | the angles in radians, in the order of the letters |
 //! | `length` | int32 | the number of letters |
 //! | `count_GATE`, one a gate | int32 | how often it occurs |
 //! | a label that records brought with them, by its name | int64, float64 or string | null if a record does not have it |
@@ -23,12 +24,13 @@ use ::parquet::basic::Compression;
 use ::parquet::errors::ParquetError;
 use ::parquet::file::metadata::KeyValue;
 use ::parquet::file::properties::WriterProperties;
+use arrow_array::builder::{Float64Builder, ListBuilder};
 use arrow_array::{
     ArrayRef, FixedSizeListArray, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch,
     StringArray,
 };
 use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
-use qorpus_core::{Dtype, Label, Recipe};
+use qorpus_core::{Circuits, Dtype, Label, Recipe};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -56,6 +58,9 @@ pub(super) fn open<'a>(source: &ExportSource<'a>, out: &Path) -> Result<Box<dyn 
     let entry = Arc::new(Field::new("element", number, false));
     let mut fields =
         vec![Field::new("id", DataType::Int64, false), Field::new("circuit", DataType::Utf8, false)];
+    if recipe.alphabet().has_free_angles() {
+        fields.push(Field::new("angles", DataType::List(angle_field()), false));
+    }
     let names = count_names(recipe.alphabet());
     fields.extend(names.into_iter().map(|name| Field::new(name, DataType::Int32, false)));
     fields.extend(given.iter().map(|column| Field::new(&column.name, data_type(column.column_type), true)));
@@ -108,7 +113,7 @@ impl Parquet<'_> {
         let alphabet = self.recipe.alphabet();
         // A recipe has at most 2^63 records.
         let ids = (0..batch.circuits.len()).map(|position| (batch.first_id + position as u64) as i64);
-        let texts = batch.circuits.iter().map(|circuit| alphabet.text(circuit));
+        let texts = batch.circuits.circuits().map(|circuit| alphabet.text(circuit.letters, circuit.angles));
         let mut counts = vec![Vec::with_capacity(batch.circuits.len()); 1 + alphabet.gates().len()];
         let mut row = Vec::new();
         for circuit in batch.circuits.iter() {
@@ -122,11 +127,28 @@ impl Parquet<'_> {
         let lists = FixedSizeListArray::try_new(self.entry.clone(), numbers(self.recipe), unitaries, None)?;
         let mut columns: Vec<ArrayRef> =
             vec![Arc::new(Int64Array::from_iter_values(ids)), Arc::new(StringArray::from_iter_values(texts))];
+        if alphabet.has_free_angles() {
+            columns.push(angle_lists(batch.circuits));
+        }
         columns.extend(counts.into_iter().map(|column| Arc::new(Int32Array::from(column)) as ArrayRef));
         columns.extend(given);
         columns.push(Arc::new(lists));
         Ok(RecordBatch::try_new(self.schema.clone(), columns)?)
     }
+}
+
+fn angle_field() -> FieldRef {
+    Arc::new(Field::new("element", DataType::Float64, false))
+}
+
+/// Returns the angles of circuits, a list each.
+fn angle_lists(circuits: &Circuits) -> ArrayRef {
+    let mut lists = ListBuilder::new(Float64Builder::new()).with_field(angle_field());
+    for circuit in circuits.circuits() {
+        lists.values().append_slice(circuit.angles);
+        lists.append(true);
+    }
+    Arc::new(lists.finish())
 }
 
 fn data_type(column: ColumnType) -> DataType {
@@ -228,7 +250,7 @@ mod tests {
                 for row in 0..rows.num_rows() {
                     let record = expected.next().unwrap();
                     assert_eq!(column("id").as_primitive::<Int64Type>().value(row) as u64, record.id);
-                    let text = recipe.alphabet().text(&record.circuit);
+                    let text = recipe.alphabet().text(&record.circuit, &record.angles);
                     assert_eq!(column("circuit").as_string::<i32>().value(row), text);
                     for (name, value) in &record.labels {
                         let found = column(name).as_primitive::<Int32Type>().value(row).into();

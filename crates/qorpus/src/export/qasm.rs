@@ -78,8 +78,13 @@ impl Format for Programs<'_> {
                 "// record {id}, length {}{labels}\ngate c{id} {qubits} {{ ",
                 circuit.len()
             );
+            let mut angles = batch.circuits.angles(position).iter().copied();
             for &letter in circuit {
-                self.text.push_str(&self.calls[usize::from(letter)]);
+                let call = &self.calls[usize::from(letter)];
+                match self.alphabet.free_angles(letter) {
+                    0 => self.text.push_str(call),
+                    _ => self.text.push_str(&Qasm::Three.at(call, &mut angles)),
+                }
                 self.text.push(' ');
             }
             self.text.push_str("}\n");

@@ -13,7 +13,7 @@ use crate::paths::absolute;
 use crate::produce::group_commit::{GROUP_BYTES, WriterShared, WriterState};
 use crate::produce::validate::{Validator, check_texts};
 use crate::qubit_order::{Order, reorder};
-use qorpus_core::{Circuits, Complex64, Label, LabelColumn, Labels, Recipe};
+use qorpus_core::{Circuit, Circuits, Complex64, Label, LabelColumn, Labels, Recipe};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -88,8 +88,8 @@ impl Writer {
         &self.shared.validator.recipe
     }
 
-    /// Accepts one record: a circuit, optionally its unitary (row-major; computed otherwise), and
-    /// labels.
+    /// Accepts one record: a circuit with the angles of its letters that have free ones, optionally
+    /// its unitary (row-major; computed otherwise), and labels.
     ///
     /// A given unitary is compared with its circuit's, as the [options](WriterOptions::check) say.
     ///
@@ -98,12 +98,13 @@ impl Writer {
     /// # Errors
     /// [`Error::Refused`] if the record cannot be kept, [`Error::Stopped`] if an earlier commit
     /// failed, [`Error::Closed`], [`Error::Forked`]. Then nothing is accepted.
-    pub fn append(
+    pub fn append<'c>(
         &self,
-        circuit: &[u16],
+        circuit: impl Into<Circuit<'c>>,
         unitary: Option<&[Complex64]>,
         labels: &[(&str, Label)],
     ) -> Result<()> {
+        let circuit = circuit.into();
         while !self.append_within(NO_LIMIT, circuit, unitary, labels)? {}
         Ok(())
     }
@@ -113,7 +114,7 @@ impl Writer {
     pub fn append_within(
         &self,
         limit: Duration,
-        circuit: &[u16],
+        circuit: Circuit<'_>,
         unitary: Option<&[Complex64]>,
         labels: &[(&str, Label)],
     ) -> Result<bool> {
@@ -145,7 +146,7 @@ impl Writer {
         labels: &[(&str, LabelColumn)],
     ) -> Result<bool> {
         let _inside = fork::enter();
-        let circuits: Vec<&[u16]> = circuits.iter().collect();
+        let circuits: Vec<Circuit<'_>> = circuits.circuits().collect();
         self.accept(limit, &circuits, unitaries, labels)
     }
 
@@ -248,7 +249,7 @@ impl Writer {
     fn accept(
         &self,
         limit: Duration,
-        circuits: &[&[u16]],
+        circuits: &[Circuit<'_>],
         unitaries: Option<&[Complex64]>,
         labels: &[(&str, LabelColumn)],
     ) -> Result<bool> {
@@ -293,27 +294,28 @@ impl Writer {
     fn add(
         &self,
         state: &mut WriterState,
-        circuits: &[&[u16]],
+        circuits: &[Circuit<'_>],
         unitaries: Option<&[Complex64]>,
         labels: &[(&str, LabelColumn)],
     ) -> Result<()> {
         let WriterShared { validator: Validator { recipe, kernel, .. }, codec, .. } = &*self.shared;
         let WriterState { group, scratch, computed, .. } = state;
         group.labels.extend(circuits.len(), labels)?;
-        circuits.iter().for_each(|circuit| group.circuits.push(circuit.iter().copied()));
+        circuits.iter().for_each(|circuit| group.circuits.push_circuit(*circuit));
         if recipe.stores_unitaries() {
             let entries = unitaries.unwrap_or_else(|| {
                 let mut own = Circuits::default();
-                circuits.iter().for_each(|circuit| own.push(circuit.iter().copied()));
+                circuits.iter().for_each(|circuit| own.push_circuit(*circuit));
                 computed.resize(circuits.len() * recipe.alphabet().dim().pow(2), Complex64::ZERO);
                 kernel.unitaries(&own, scratch, computed);
                 computed
             });
             recipe.dtype().append(entries, &mut group.unitaries);
         }
-        let letters: usize = circuits.iter().map(|circuit| circuit.len()).sum();
+        let circuit_bytes = |circuit: &Circuit<'_>| 2 * circuit.letters.len() + 8 * circuit.angles.len();
+        let bytes: usize = circuits.iter().map(circuit_bytes).sum();
         let label_bytes: usize = labels.iter().map(|(_, column)| column_bytes(column)).sum();
-        group.bytes += 2 * letters + (codec.unitary_bytes() + 2) * circuits.len() + label_bytes;
+        group.bytes += bytes + (codec.unitary_bytes() + 2) * circuits.len() + label_bytes;
         group.begun.get_or_insert_with(Instant::now);
         state.accepted += circuits.len() as u64;
         Ok(())

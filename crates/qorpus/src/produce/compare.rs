@@ -2,7 +2,7 @@
 
 use crate::options::writer::PairCheck;
 use crate::qubit_order::{Order, reorder};
-use qorpus_core::{Alphabet, Circuits, Complex64, Dtype, Equivalence, Kernel, Scratch, distance};
+use qorpus_core::{Alphabet, Circuit, Circuits, Complex64, Dtype, Equivalence, Kernel, Scratch, distance};
 
 /// Entries of unitaries that are computed at once, few enough to stay in the cache.
 const BATCH_ENTRIES: usize = 1 << 15;
@@ -50,7 +50,7 @@ impl PairComparer {
         &mut self,
         (alphabet, kernel): (&Alphabet, &Kernel),
         positions: impl Iterator<Item = usize>,
-        record: impl Fn(usize) -> (&'c [u16], &'c [Complex64]),
+        record: impl Fn(usize) -> (Circuit<'c>, &'c [Complex64]),
         check: PairCheck,
         mut tell: impl FnMut(usize, Option<f64>) -> bool,
     ) {
@@ -59,12 +59,13 @@ impl PairComparer {
         while positions.peek().is_some() {
             let batch: Vec<usize> = positions.by_ref().take(most).collect();
             self.circuits.clear();
-            batch.iter().for_each(|&position| self.circuits.push(record(position).0.iter().copied()));
+            batch.iter().for_each(|&position| self.circuits.push_circuit(record(position).0));
             self.computed.resize(batch.len() * size, Complex64::ZERO);
             kernel.unitaries(&self.circuits, &mut self.scratch, &mut self.computed);
             for (&position, computed) in batch.iter().zip(self.computed.chunks_exact(size)) {
                 let (circuit, given) = record(position);
-                let difference = alphabet.defines(circuit).then(|| difference(given, computed, check));
+                let difference =
+                    alphabet.defines(circuit.letters).then(|| difference(given, computed, check));
                 if !tell(position, difference) {
                     return;
                 }
@@ -86,24 +87,38 @@ fn difference(a: &[Complex64], b: &[Complex64], check: PairCheck) -> f64 {
     distance(a, b, if check == PairCheck::Phase { Equivalence::GlobalPhase } else { Equivalence::Exact })
 }
 
+/// Returns the circuit with its letters in reverse order.
+fn backwards(alphabet: &Alphabet, circuit: Circuit<'_>) -> Circuits {
+    let (mut reversed, mut before, mut angles) = (Circuits::default(), circuit.angles, Vec::new());
+    for &letter in circuit.letters.iter().rev() {
+        let (others, own) = before.split_at(before.len() - alphabet.free_angles(letter));
+        before = others;
+        angles.extend_from_slice(own);
+    }
+    reversed.push(circuit.letters.iter().rev().copied());
+    reversed.push_angles(angles);
+    reversed
+}
+
 /// Describes the likely cause of a mismatch: the mistake that produces exactly this unitary, if
 /// there is one. `order` is the qubit order in which a writer was given it.
 pub(crate) fn likely_cause(
     (alphabet, kernel): (&Alphabet, &Kernel),
-    circuit: &[u16],
+    circuit: Circuit<'_>,
     given: &[Complex64],
     tolerance: f64,
     check: PairCheck,
     order: Option<Order>,
 ) -> String {
     let (dim, qubits) = (alphabet.dim(), alphabet.qubits());
-    let unitary = |letters: &mut dyn Iterator<Item = u16>| {
-        let (mut circuits, mut out) = (Circuits::default(), vec![Complex64::ZERO; dim * dim]);
-        circuits.push(letters);
+    let unitary = |circuits: Circuits| {
+        let mut out = vec![Complex64::ZERO; dim * dim];
         kernel.unitaries(&circuits, &mut Scratch::default(), &mut out);
         out
     };
-    let own = unitary(&mut circuit.iter().copied());
+    let mut itself = Circuits::default();
+    itself.push_circuit(circuit);
+    let own = unitary(itself);
     let turned = |mut matrix: Vec<Complex64>| {
         reorder(bytemuck::cast_slice_mut(&mut matrix), qubits, size_of::<Complex64>(), Order::Little);
         matrix
@@ -123,7 +138,7 @@ pub(crate) fn likely_cause(
         ("the conjugate of the circuit's", conjugate(&own)),
         ("the transpose of the circuit's", transpose(&own)),
         ("the inverse (conjugate transpose) of the circuit's", conjugate(&transpose(&own))),
-        ("the unitary of the letters in reverse order", unitary(&mut circuit.iter().rev().copied())),
+        ("the unitary of the letters in reverse order", unitary(backwards(alphabet, circuit))),
     ];
     let is_either = |matrix: &[Complex64]| is(matrix, check) || is(matrix, PairCheck::Phase);
     let remedy = match order {
@@ -173,7 +188,7 @@ mod tests {
         let kernel = Kernel::new(&alphabet);
         let circuit = alphabet.circuit(text).unwrap();
         let cause = |given: &[Complex64], check| {
-            likely_cause((&alphabet, &kernel), &circuit, given, 1e-6, check, None)
+            likely_cause((&alphabet, &kernel), (&circuit).into(), given, 1e-6, check, None)
         };
         let conjugate: Vec<_> = own.iter().map(Complex64::conj).collect();
         let transposed =
@@ -211,7 +226,7 @@ mod tests {
         ] {
             let given = swapped(&own);
             let pair = (&alphabet, &kernel);
-            let cause = likely_cause(pair, &circuit, &given, 1e-6, PairCheck::Phase, order);
+            let cause = likely_cause(pair, (&circuit).into(), &given, 1e-6, PairCheck::Phase, order);
             assert!(cause.ends_with(said), "{cause}");
         }
     }

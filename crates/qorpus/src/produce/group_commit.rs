@@ -294,20 +294,21 @@ impl WriterShared {
         let (mut circuits, mut chunk) = (Circuits::default(), Chunk::default());
         while start < group.circuits.len() {
             circuits.clear();
-            let (mut letters, mut labels, mut end) = (0, 0, start);
+            let (mut letters, mut angles, mut labels, mut end) = (0, 0, 0, start);
             while end < group.circuits.len()
                 && circuits.len() < self.validator.recipe.chunk_records() as usize
             {
-                let circuit = group.circuits.get(end);
-                letters += circuit.len();
+                let circuit = group.circuits.circuit(end);
+                letters += circuit.letters.len();
+                angles += circuit.angles.len();
                 labels += group.labels.row_bytes(end);
-                let bytes = self.codec.columns_bytes(end + 1 - start, letters);
+                let bytes = self.codec.columns_bytes(end + 1 - start, letters, angles);
                 let is_full =
                     bytes > MAX_CHUNK_BYTES || letters > MAX_CHUNK_LETTERS || labels > MAX_LABEL_BYTES;
                 if is_full && !circuits.is_empty() {
                     break;
                 }
-                circuits.push(circuit.iter().copied());
+                circuits.push_circuit(circuit);
                 end += 1;
             }
             let unitaries = group.unitaries[start * size..end * size].to_vec();

@@ -5,7 +5,9 @@ use crate::options::writer::{PairCheck, WriterOptions};
 use crate::produce::compare::{self, PairComparer};
 use crate::remedy::brief;
 use crate::sqlite::connection::MAX_VALUE_BYTES;
-use qorpus_core::{Complex64, Dtype, Kernel, LabelColumn, MAX_LENGTH, Recipe, synonym, unitarity_residual};
+use qorpus_core::{
+    Circuit, Complex64, Dtype, Kernel, LabelColumn, MAX_LENGTH, Recipe, synonym, unitarity_residual,
+};
 use std::sync::{Mutex, PoisonError};
 
 /// The most bytes of the texts of a record's labels. The rest of its row, which is limited to
@@ -33,9 +35,10 @@ impl Validator {
     }
 
     /// Checks circuits and, if given, their unitaries.
-    pub(super) fn check(&self, circuits: &[&[u16]], unitaries: Option<&[Complex64]>) -> Result<()> {
+    pub(super) fn check(&self, circuits: &[Circuit<'_>], unitaries: Option<&[Complex64]>) -> Result<()> {
         for (position, circuit) in circuits.iter().enumerate() {
-            self.check_circuit(circuit, unitaries.is_some()).map_err(|reason| refused(position, reason))?;
+            let checked = self.check_circuit(circuit.letters, unitaries.is_some());
+            checked.and_then(|()| self.check_angles(circuit)).map_err(|reason| refused(position, reason))?;
         }
         let Some(unitaries) = unitaries else { return Ok(()) };
         let size = self.recipe.alphabet().dim().pow(2);
@@ -80,6 +83,19 @@ impl Validator {
         Ok(())
     }
 
+    fn check_angles(&self, circuit: &Circuit<'_>) -> Result<(), String> {
+        let (needs, given) =
+            (self.recipe.alphabet().count_free_angles(circuit.letters), circuit.angles.len());
+        if needs != given {
+            let plural = if needs == 1 { "" } else { "s" };
+            return Err(format!("its letters have {needs} free angle{plural}, but {given} were given"));
+        }
+        match circuit.angles.iter().find(|angle| !angle.is_finite()) {
+            Some(angle) => Err(format!("its angle {angle} is not a finite number")),
+            None => Ok(()),
+        }
+    }
+
     /// Returns why a circuit with an opaque gate needs a unitary.
     fn opaque_reason(&self, circuit: &[u16]) -> String {
         let alphabet = self.recipe.alphabet();
@@ -92,7 +108,7 @@ impl Validator {
     }
 
     /// Refuses a matrix that is not unitary, or not the unitary of its circuit.
-    fn check_unitaries(&self, circuits: &[&[u16]], unitaries: &[Complex64]) -> Result<()> {
+    fn check_unitaries(&self, circuits: &[Circuit<'_>], unitaries: &[Complex64]) -> Result<()> {
         let (alphabet, size) = (self.recipe.alphabet(), self.recipe.alphabet().dim().pow(2));
         let unitary = |position: usize| &unitaries[position * size..][..size];
         if self.options.check == PairCheck::None {
@@ -131,7 +147,7 @@ impl Validator {
     fn check_pair(
         &self,
         position: usize,
-        (circuit, given): (&[u16], &[Complex64]),
+        (circuit, given): (Circuit<'_>, &[Complex64]),
         difference: f64,
     ) -> Result<()> {
         let (alphabet, check) = (self.recipe.alphabet(), self.options.check);
@@ -142,7 +158,8 @@ impl Validator {
         }
         let order = Some(self.options.order);
         let cause = compare::likely_cause((alphabet, &self.kernel), circuit, given, allowed, check, order);
-        let reason = mismatch(&alphabet.text(circuit), difference, allowed, check, &cause);
+        let reason =
+            mismatch(&alphabet.text(circuit.letters, circuit.angles), difference, allowed, check, &cause);
         Err(refused(position, reason))
     }
 

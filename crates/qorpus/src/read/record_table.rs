@@ -16,8 +16,12 @@ use std::ffi::{CStr, CString, c_int};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-/// The columns that every table has, followed by a count for each gate, and the labels.
+/// The columns that every table has, followed by the angles if gates have free ones, a count for
+/// each gate, and the labels.
 const FIXED_COLUMNS: [&str; 4] = ["id", "circuit", "length", "unitary"];
+
+/// The column of free angles: a JSON array of numbers, in the order of the letters.
+const ANGLES_COLUMN: &str = "angles";
 
 /// The most and the fewest records that a cursor reads at once. It begins with few, since a query
 /// may need no more.
@@ -42,6 +46,12 @@ impl RecordTable {
         self.reader.recipe().alphabet().gates().len()
     }
 
+    /// Returns the names of the columns before the counts, in order.
+    fn first_columns(&self) -> Vec<String> {
+        let angles = self.reader.recipe().alphabet().has_free_angles().then_some(ANGLES_COLUMN);
+        FIXED_COLUMNS.into_iter().chain(angles).map(String::from).collect()
+    }
+
     /// Returns the names of the columns, in order.
     ///
     /// SQL ignores letter case in names. If labels of several files differ only in letter case,
@@ -49,7 +59,7 @@ impl RecordTable {
     pub(super) fn names(&self) -> Vec<String> {
         let gates = self.reader.recipe().alphabet().gates().iter();
         let counts = gates.map(|gate| format!("count_{}", gate.name()));
-        let given: Vec<_> = FIXED_COLUMNS.iter().map(ToString::to_string).chain(counts).collect();
+        let given: Vec<_> = self.first_columns().into_iter().chain(counts).collect();
         let labels = self.labels.iter().enumerate().map(|(number, label)| {
             let others = given.iter().chain(self.labels.iter().filter(|other| *other != label));
             if { others }.any(|other| other.eq_ignore_ascii_case(label)) {
@@ -144,15 +154,15 @@ unsafe impl<'vtab> VTab<'vtab> for ConnectedTable<'vtab> {
     }
 
     fn best_index(&self, info: &mut IndexInfo) -> rusqlite::Result<bool> {
-        let (used, fixed, gates) = (info.col_used(), FIXED_COLUMNS.len(), self.table.gates());
+        let (used, first, gates) = (info.col_used(), self.table.first_columns().len(), self.table.gates());
         let uses = |columns: std::ops::Range<usize>| {
             columns.into_iter().any(|column| used >> column.min(63) & 1 == 1)
         };
         let mut plan = 0;
         for (bit, is_used) in [
-            (CIRCUITS, uses(1..3) || uses(fixed..fixed + gates)),
+            (CIRCUITS, uses(1..3) || uses(4..first + gates)),
             (UNITARIES, uses(3..4)),
-            (LABELS, uses(fixed + gates..fixed + gates + self.table.labels.len())),
+            (LABELS, uses(first + gates..first + gates + self.table.labels.len())),
         ] {
             plan |= if is_used { bit } else { 0 };
         }
@@ -302,14 +312,20 @@ unsafe impl VTabCursor for RecordCursor<'_> {
     fn column(&self, context: &mut Context, column: c_int) -> rusqlite::Result<()> {
         let (reader, at) = (&self.table.reader, self.at);
         let alphabet = reader.recipe().alphabet();
-        let gate = column as usize - FIXED_COLUMNS.len().min(column as usize);
+        let first = FIXED_COLUMNS.len() + usize::from(alphabet.has_free_angles());
+        let gate = column as usize - first.min(column as usize);
         match column {
             0 => context.set_result((self.first + at as u64) as i64),
-            1 => context.set_result(alphabet.text(self.rows.circuits.get(at))),
+            1 => context.set_result(alphabet.text(self.rows.circuits.get(at), self.rows.circuits.angles(at))),
             2 => context.set_result(self.rows.circuits.get(at).len() as i64),
             3 => {
                 let size = reader.unitary_bytes();
                 context.set_result(&self.rows.unitaries[at * size..(at + 1) * size])
+            }
+            4 if alphabet.has_free_angles() => {
+                // Angles are finite, so each has a JSON text.
+                let angles = self.rows.circuits.angles(at);
+                context.set_result(serde_json::to_string(angles).unwrap_or_default())
             }
             _ if gate < alphabet.gates().len() => {
                 let is = |letter: &&u16| alphabet.letters()[usize::from(**letter)].gate == gate;

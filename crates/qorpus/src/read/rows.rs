@@ -178,9 +178,9 @@ impl Corpus {
     /// Reads the record with this id, with qubits in this order.
     pub fn record(&self, id: u64, order: Order) -> Result<Record> {
         let mut rows = self.rows(&[id], order)?;
-        let circuit = rows.circuits.get(0).to_vec();
+        let (circuit, angles) = (rows.circuits.get(0).to_vec(), rows.circuits.angles(0).to_vec());
         let labels = self.labels(&circuit, rows.given.pop().unwrap_or_default());
-        Ok(Record { id, circuit, unitary: self.recipe.dtype().decode(&rows.unitaries), labels })
+        Ok(Record { id, circuit, angles, unitary: self.recipe.dtype().decode(&rows.unitaries), labels })
     }
 
     /// Returns all labels of a record: those counted from its circuit, and the `given` ones.

@@ -40,7 +40,7 @@ impl<'a> SortedIds<'a> {
         if let Some(circuits) = &mut buffers.circuits {
             let (mut from, mut ordered) = (vec![0; places.len()], Circuits::default());
             places.iter().enumerate().for_each(|(ascending, &place)| from[place] = ascending);
-            from.into_iter().for_each(|place| ordered.push(circuits.get(place).iter().copied()));
+            from.into_iter().for_each(|place| ordered.push_circuit(circuits.circuit(place)));
             **circuits = ordered;
         }
         // Without labels in the corpus there are none.

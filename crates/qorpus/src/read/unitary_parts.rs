@@ -55,8 +55,8 @@ impl UnitaryParts {
     /// no records yet.
     ///
     /// # Errors
-    /// [`Error::Usage`] for records in complex64 with gates that have no matrix: they are not
-    /// precise enough. Another error if a temporary file cannot be created.
+    /// [`Error::Usage`] for records in complex64 with free angles or gates that have no matrix: they
+    /// are not precise enough. Another error if a temporary file cannot be created.
     pub fn new(
         reader: Arc<Corpus>,
         among: Option<Present>,
@@ -64,9 +64,9 @@ impl UnitaryParts {
         seed: u64,
     ) -> Result<UnitaryParts> {
         let split = UnitarySplit::new(reader.recipe(), seed);
-        if split.is_opaque() && reader.recipe().dtype() == Dtype::Complex64 {
-            let text = "records with gates without a matrix and unitaries in complex64 are too imprecise to be split by \
-                        unitary; split them by id";
+        if split.needs_unitaries() && reader.recipe().dtype() == Dtype::Complex64 {
+            let text = "records with free angles, or gates without a matrix, and unitaries in complex64 are too \
+                        imprecise to be split by unitary; split them by id";
             return Err(Error::Usage(text.into()));
         }
         let before = vec![vec![0]; sides.len()];
@@ -204,7 +204,7 @@ impl UnitaryParts {
         };
         let mut records = 0..;
         for ids in runs {
-            if self.split.is_opaque() {
+            if self.split.needs_unitaries() {
                 let size = self.reader.unitary_bytes();
                 let mut unitaries = vec![0; (ids.end - ids.start) as usize * size];
                 self.reader.unitaries(ids, Order::Big, &mut unitaries)?;

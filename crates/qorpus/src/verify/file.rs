@@ -14,7 +14,7 @@ use crate::sqlite::wal;
 use crate::tables::chunks::{delete_chunks, delete_chunks_outside, insert_chunk, recount, totals};
 use crate::tables::claims::{self, PendingRange};
 use crate::verify::report::{RepairOptions, Verification, VerifyOptions};
-use qorpus_core::{Chunk, Circuits, Kernel, unitarity_residual};
+use qorpus_core::{Chunk, Circuit, Circuits, Kernel, unitarity_residual};
 use rusqlite::{Connection, OptionalExtension};
 use std::ops::Range;
 use std::path::Path;
@@ -239,13 +239,13 @@ impl Segment<'_> {
         if !corpus.recipe().space().is_appended() {
             let mut again = Circuits::default();
             corpus.recipe().space().circuits(first_id..first_id + window.len() as u64, &mut again);
-            let is_same = window.clone().map(|position| circuits.get(position)).eq(again.iter());
+            let is_same = window.clone().map(|position| circuits.circuit(position)).eq(again.circuits());
             if !is_same || !(stored.is_empty() || stored == corpus.compute(&again)) {
                 return Err(ChunkDamage::Recomputed);
             }
             self.found.recomputed += window.len() as u64;
         } else if !stored.is_empty() {
-            self.compare_pairs(first_id, |position| circuits.get(window.start + position), stored);
+            self.compare_pairs(first_id, |position| circuits.circuit(window.start + position), stored);
         }
         self.found.records += chunk.count;
         self.found.content += chunk.content;
@@ -253,7 +253,7 @@ impl Segment<'_> {
     }
 
     /// Checks whether appended unitaries match their circuits.
-    fn compare_pairs<'c>(&mut self, first_id: u64, circuit: impl Fn(usize) -> &'c [u16], stored: &[u8]) {
+    fn compare_pairs<'c>(&mut self, first_id: u64, circuit: impl Fn(usize) -> Circuit<'c>, stored: &[u8]) {
         let (recipe, found) = (self.corpus.recipe(), &mut self.found);
         let (dtype, alphabet) = (recipe.dtype(), recipe.alphabet());
         let (unitaries, size) = (dtype.decode(stored), alphabet.dim().pow(2));
