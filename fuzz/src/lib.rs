@@ -316,7 +316,7 @@ pub fn circuit(data: &[u8]) {
             );
             assert_eq!(again, angles);
             if circuit.len() < 50 {
-                draw(alphabet, &circuit);
+                draw(alphabet, &circuit, &angles);
             }
         }
     }

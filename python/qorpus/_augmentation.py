@@ -127,7 +127,7 @@ class _Letters:
             try:
                 matrix = own[gate] if gate in own else _qorpus.matrix(gate)
             except InvalidArgument as error:
-                raise InvalidArgument(f"gate '{gate}' has no matrix, so augment may contain only 'phase'") from error
+                raise InvalidArgument(f"gate '{gate}' has no matrix of its own, so augment may contain only 'phase'") from error
             self.matrices.append(np.asarray(matrix))
 
     def inverse(self) -> NDArray[np.int32]:

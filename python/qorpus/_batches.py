@@ -25,6 +25,8 @@ class Batch(NamedTuple):
             label has NaN or "".
         channels: shape (k, 4**n, 4**n) for n qubits: the Pauli transfer matrices that `channels` of
             the corpus returns, as real numbers of the precision of the unitaries.
+        angles: beside `circuits`, if gates have free angles: float64 of shape (k, longest, 3): the
+            angles of each letter in radians, then NaN.
 
     Examples:
         >>> recipe = qorpus.Recipe(gates="h,t,cx", qubits=2, random=1000)
@@ -38,6 +40,7 @@ class Batch(NamedTuple):
     circuits: NDArray[np.int32] | None
     labels: dict[str, NDArray[Any]] | None
     channels: NDArray[Any] | None = None
+    angles: NDArray[np.float64] | None = None
 
     @property
     def lengths(self) -> NDArray[np.int64] | None:
@@ -64,6 +67,7 @@ class Batch(NamedTuple):
             None if self.circuits is None else self.circuits.take(places, axis=0),
             None if self.labels is None else {name: values[places] for name, values in self.labels.items()},
             None if self.channels is None else self.channels.take(places, axis=0),
+            None if self.angles is None else self.angles.take(places, axis=0),
         )
 
     def __repr__(self) -> str:
@@ -74,7 +78,10 @@ class Batch(NamedTuple):
 
     def _columns(self) -> list[tuple[str, str]]:
         """Return the name of each column, and its shape and dtype."""
-        arrays = {"ids": self.ids, "unitaries": self.unitaries, "circuits": self.circuits, "channels": self.channels}
+        arrays = {
+            "ids": self.ids, "unitaries": self.unitaries, "circuits": self.circuits, "angles": self.angles,
+            "channels": self.channels,
+        }  # fmt: skip
         columns = [(name, f"{array.shape} {array.dtype}") for name, array in arrays.items() if array is not None]
         return columns if self.labels is None else [*columns, ("labels", ", ".join(self.labels))]
 
@@ -93,6 +100,7 @@ class Window:
         self._unitaries: NDArray[Any] | None = None
         self._circuits: NDArray[np.int32] | None = None
         self._channels: NDArray[Any] | None = None
+        self._angles: NDArray[np.float64] | None = None
         self._order = np.empty(0, np.int64)
 
     def batch(self, key: Hashable, read: Callable[[], tuple[NDArray[np.int64], Iterable[Batch]]], places: slice) -> Batch:
@@ -124,7 +132,12 @@ class Window:
                 self._circuits[at:end, :width] = piece.circuits
                 self._circuits[at:end, width:] = -1
                 longest = max(longest, width)
-            read.append(piece._replace(unitaries=None, circuits=None, channels=None))
+            if piece.angles is not None:
+                width = piece.angles.shape[1]
+                self._angles = _room(self._angles, size, piece.angles)
+                self._angles[at:end, :width] = piece.angles
+                self._angles[at:end, width:] = np.nan
+            read.append(piece._replace(unitaries=None, circuits=None, channels=None, angles=None))
             at = end
         labels = None
         if read[0].labels is not None:
@@ -136,6 +149,7 @@ class Window:
             None if self._circuits is None else self._circuits[:size, :longest],
             labels,
             None if self._channels is None else self._channels[:size],
+            None if self._angles is None else self._angles[:size, :longest],
         )
 
 

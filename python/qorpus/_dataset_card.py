@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from qorpus import _qorpus
+from qorpus._letters import has_free_angles
 
 if TYPE_CHECKING:
     from qorpus._qorpus import Records
@@ -20,10 +21,11 @@ SIZES = [
 
 @dataclass
 class Column:
-    """A column: its type, the names of its numbers if it lists some, and the shape of its arrays."""
+    """A column: its type, whether it is a list, the names of its numbers, and the shape of its arrays."""
 
     name: str
     dtype: str
+    is_list: bool = False
     names: tuple[str, ...] | None = None
     shape: tuple[int, ...] = ()
 
@@ -84,6 +86,8 @@ def _feature(column: Column) -> list[str]:
     if column.names is not None:
         names = [f"          '{number}': {json.dumps(name)}" for number, name in enumerate(column.names)]
         return [head, "    list:", "      class_label:", "        names:", *names]
+    if column.is_list:
+        return [head, f"    list: {column.dtype}"]
     if column.shape:
         shape = ", ".join(map(str, column.shape))
         return [head, "    dtype:", "      array3_d:", f"        shape: [{shape}]", f"        dtype: {column.dtype}"]
@@ -93,7 +97,7 @@ def _feature(column: Column) -> list[str]:
 def _text(source: Records, parts: list[Part]) -> list[str]:
     dim = 1 << source.qubits
     place = "most" if source.order == "big" else "least"
-    given = source.label_types()
+    given, free = source.label_types(), has_free_angles(source)
     labels = [f"| `{name}` | a label of the record; null if it has none |" for name in given]
     return [
         f"# {_title(source)}",
@@ -114,6 +118,7 @@ def _text(source: Records, parts: list[Part]) -> list[str]:
         "| `id` | the number of the record in the corpus |",
         "| `circuit` | the letters in time order, joined by `; `: the first acts first |",
         "| `letters` | the letters in time order, as numbers; the feature has their names |",
+        *(["| `angles` | the angles in radians of letters with `?`, in the order of the letters |"] if free else []),
         "| `length` | the number of letters |",
         "| `count_GATE` | the number of letters of this gate |",
         *labels,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from qorpus._arguments import integer, kind
 from qorpus._dataset_card import Column, Part, card, is_enumeration
+from qorpus._letters import has_free_angles
 from qorpus._standing import Standing
 from qorpus._subset import Subset
 from qorpus.errors import Error, InvalidArgument, MissingFile, MissingLibrary, MissingRecord, WrongType
@@ -139,7 +140,8 @@ class _Table:
         self.columns = [
             Column("id", "int64"),
             Column("circuit", "string"),
-            Column("letters", "int64", names=self._letters),
+            Column("letters", "int64", is_list=True, names=self._letters),
+            *([Column("angles", "float64", is_list=True)] if has_free_angles(source) else []),
             Column("length", "int32"),
             *(Column(f"count_{gate}", "int32") for gate in self._gates),
             *(Column(name, "string" if given is str else number) for name, given in self._given.items()),
@@ -181,7 +183,7 @@ class _Table:
         types |= {"float64": pyarrow.float64(), "float32": pyarrow.float32()}
         fields = []
         for column in self.columns:
-            found = types[column.dtype] if column.names is None else pyarrow.list_(types[column.dtype])
+            found = pyarrow.list_(types[column.dtype]) if column.is_list else types[column.dtype]
             for size in reversed(column.shape):
                 found = pyarrow.list_(found, size)
             fields.append(pyarrow.field(column.name, found))
@@ -201,23 +203,36 @@ class _Table:
         import pyarrow
         from pyarrow import compute
 
-        unitaries, circuits = part._pairs(places)
+        unitaries, circuits, angles = part._rows(places)
         lengths = (circuits >= 0).sum(axis=1, dtype=np.int32)
         flat, offsets = circuits[circuits >= 0], np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-        texts = pyarrow.array(self._letters, pyarrow.string()).take(pyarrow.array(flat))
+        if angles is None:
+            letters = pyarrow.array(self._letters, pyarrow.string()).take(pyarrow.array(flat))
+        else:
+            # Each letter has angles of its own.
+            letters = pyarrow.array([letter for circuit in part.circuits(places) for letter in circuit])
         gates = self._gate_of[circuits]
         entries = pyarrow.array(np.ascontiguousarray(unitaries).view(self._real).reshape(-1))
         for size in (2, self._dim, self._dim):
             entries = pyarrow.FixedSizeListArray.from_arrays(entries, size)
         return [
             pyarrow.array(ids),
-            compute.binary_join(pyarrow.ListArray.from_arrays(offsets, texts), "; "),
+            compute.binary_join(pyarrow.ListArray.from_arrays(offsets, letters), "; "),
             pyarrow.ListArray.from_arrays(offsets, pyarrow.array(flat.astype(np.int64))),
+            *([] if angles is None else [self._angles(angles)]),
             pyarrow.array(lengths),
             *(pyarrow.array((gates == gate).sum(axis=1, dtype=np.int32)) for gate in range(len(self._gates))),
             *self._labels(part, places, ids),
             entries,
         ]
+
+    def _angles(self, angles: NDArray[np.float64]) -> Any:
+        """Return the angles of each circuit as a list."""
+        import pyarrow
+
+        given = ~np.isnan(angles)
+        offsets = np.concatenate([[0], np.cumsum(given.sum(axis=(1, 2)))]).astype(np.int32)
+        return pyarrow.ListArray.from_arrays(offsets, pyarrow.array(angles[given]))
 
     def _labels(self, part: Records, places: NDArray[np.int64], ids: NDArray[np.int64]) -> list[Any]:
         """Return the columns of labels that were appended; null where a record lacks one."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 from cmath import phase
 from collections.abc import Iterable, Iterator, Sequence
 from math import atan2, isfinite, pi
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qorpus._qorpus import matrix
 from qorpus.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from qorpus._qorpus import Records
 
 Matrix: TypeAlias = NDArray[np.complex128]
 
@@ -30,6 +33,11 @@ MAX_QUBITS = 8
 
 #: Divisors of pi that are common in angles.
 _DIVISORS = (*range(1, 17), 32, 64)
+
+
+def has_free_angles(records: Records) -> bool:
+    """Return whether the letters of these records have free angles."""
+    return any("?" in gate for gate in records.gates)
 
 
 def gate_text(name: str, angles: Iterable[float]) -> str:

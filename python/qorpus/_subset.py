@@ -170,8 +170,27 @@ class Subset:
         """
         return self._records.letters_array(self.ids(places))
 
-    def _pairs(self, places: Ids) -> tuple[NDArray[Any], NDArray[np.int32]]:
-        return self._records._pairs(self.ids(places))
+    def angles(self, places: Ids) -> NDArray[np.float64]:
+        """Read the free angles of the letters of the records at some places.
+
+        Args:
+            places: a slice, or integers in one dimension; negative ones count from the end.
+
+        Returns:
+            A float64 array of shape (k, longest, 3): the angles of each letter in radians, then NaN.
+
+        Raises:
+            qorpus.MissingRecord: a place does not exist.
+
+        Examples:
+            >>> part = qorpus.Recipe(gates="rz(?)", random=9, length=2).split(all=1)["all"]
+            >>> part.angles([1, 4]).shape
+            (2, 2, 3)
+        """
+        return self._records.angles(self.ids(places))
+
+    def _rows(self, places: Ids) -> tuple[NDArray[Any], NDArray[np.int32], NDArray[np.float64] | None]:
+        return self._records._rows(self.ids(places))
 
     def labels(self, places: Ids) -> list[dict[str, Any]]:
         """Read the labels of the records at some places.

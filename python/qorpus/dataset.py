@@ -123,7 +123,7 @@ class Readable:
             >>> letters.shape, unitaries.shape
             ((64, 15), (64, 4, 4))
         """
-        unitaries, letters = cast("Records", self)._pairs(ids)
+        unitaries, letters, _ = cast("Records", self)._rows(ids)
         return letters, unitaries
 
     def channels(self, ids: Ids) -> NDArray[np.float64]:

@@ -321,12 +321,16 @@ def read(corpus: Corpus | Recipe) -> ray.data.Dataset:
         ids = batch["id"]
         # A block usually has consecutive ids, which a slice reads faster.
         consecutive = len(ids) > 0 and int(ids[-1]) - int(ids[0]) + 1 == len(ids)
-        letters, unitaries = corpus.pairs(slice(int(ids[0]), int(ids[-1]) + 1) if consecutive else ids)
+        unitaries, letters, angles = corpus._rows(slice(int(ids[0]), int(ids[-1]) + 1) if consecutive else ids)
         longest = corpus.lengths[1]
         circuits = np.full((len(ids), longest), -1, np.int32)
         circuits[:, : letters.shape[1]] = letters
         parts = unitaries.view(unitaries.real.dtype).reshape(len(ids), dim, dim, 2)
-        return {"id": ids, "length": (letters >= 0).sum(axis=1), "circuit": circuits, "unitary": parts}
+        columns = {"id": ids, "length": (letters >= 0).sum(axis=1), "circuit": circuits, "unitary": parts}
+        if angles is not None:
+            columns["angles"] = np.full((len(ids), longest, 3), np.nan)
+            columns["angles"][:, : angles.shape[1]] = angles
+        return columns
 
     least = min(len(corpus), 2 * int(ray.cluster_resources().get("CPU", 1))) if ray.is_initialized() else 1
     return ray.data.range(len(corpus), override_num_blocks=max(blocks, least, 1)).map_batches(rows, batch_size=None)

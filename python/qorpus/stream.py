@@ -18,6 +18,7 @@ from qorpus import _html, _qorpus
 from qorpus._arguments import integer, kind, short, texts, truth
 from qorpus._augmentation import Augmentation
 from qorpus._batches import Batch, Window
+from qorpus._letters import has_free_angles
 from qorpus._subset import Subset, ahead
 from qorpus.errors import Error, InvalidArgument, MissingRecord, WrongType
 
@@ -99,7 +100,8 @@ class Stream:
         drop_last: whether to leave out a short last batch, and batches that only some ranks would
             have.
         columns: the columns of a batch, among "unitaries", "circuits", "labels" and "channels", the
-            Pauli transfer matrices.
+            Pauli transfer matrices. Circuits bring the angles of their letters, if gates have free
+            ones.
         real_imag: whether unitaries are real and imaginary parts of shape (k, 2, d, d) instead of
             complex numbers of shape (k, d, d).
         dtype: the dtype of unitaries: complex128 or complex64; or float64, float32 or float16,
@@ -309,13 +311,14 @@ class Stream:
     def _read(self, places: NDArray[np.int64]) -> Batch:
         """Read the records at these places."""
         ids = self.records.ids(places) if isinstance(self.records, Subset) else places
-        unitaries = circuits = labels = channels = None
+        unitaries = circuits = labels = channels = angles = None
         if self._reads_unitaries and "circuits" in self.columns:
-            unitaries, circuits = self.records._pairs(places)
+            unitaries, circuits, angles = self.records._rows(places)
         elif self._reads_unitaries:
             unitaries = self.records.unitaries(places)
         elif "circuits" in self.columns:
             circuits = self.records.letters_array(places)
+            angles = self.records.angles(places) if has_free_angles(self.records) else None
         if self.augment:
             unitaries, circuits = self._augmentation.apply(ids, unitaries, circuits, self.seed, self.epoch)
         if unitaries is not None and "channels" in self.columns:
@@ -324,7 +327,7 @@ class Stream:
             unitaries = self._output(unitaries) if "unitaries" in self.columns else None
         if "labels" in self.columns:
             labels = columns_of(self.records.labels(places), self.records.label_types())
-        return Batch(ids, unitaries, circuits, labels, channels)
+        return Batch(ids, unitaries, circuits, labels, channels, angles)
 
     def _output(self, unitaries: NDArray[Any]) -> NDArray[Any]:
         """Return unitaries in the dtype of the stream."""

@@ -59,7 +59,11 @@ def _longest(records: Records, longest: int | None) -> int:
 
 
 def _tensors(
-    ids: NDArray[np.int64], unitaries: torch.Tensor, circuits: NDArray[np.int32], longest: int
+    ids: NDArray[np.int64],
+    unitaries: torch.Tensor,
+    circuits: NDArray[np.int32],
+    angles: NDArray[np.float64] | None,
+    longest: int,
 ) -> dict[str, torch.Tensor]:
     """Return the tensors of some records by name, circuits padded to `longest` letters."""
     lengths, width = (circuits >= 0).sum(axis=1), circuits.shape[1]
@@ -68,12 +72,16 @@ def _tensors(
         raise InvalidArgument(f"record {ids[row]} has {lengths[row]} letters, more than longest={longest}; pass a larger longest")
     if width < longest:
         circuits = np.pad(circuits, ((0, 0), (0, longest - width)), constant_values=-1)
-    return {
+    tensors = {
         "id": torch.from_numpy(ids),
         "unitary": unitaries,
         "circuit": torch.from_numpy(circuits.astype(np.int64)),
         "length": torch.from_numpy(lengths),
     }
+    if angles is not None:
+        padding = ((0, 0), (0, longest - width), (0, 0))
+        tensors["angles"] = torch.from_numpy(np.pad(angles, padding, constant_values=np.nan))
+    return tensors
 
 
 class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
@@ -85,6 +93,8 @@ class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
       imaginary parts of shape (2, d, d).
     * "circuit": int64 of shape (longest,): numbers of letters in time order, padded with -1.
     * "length": the number of letters, int64.
+    * "angles", if gates have free angles: float64 of shape (longest, 3): the angles of each letter
+      in radians, then NaN.
     * "id": the id in the corpus, int64.
 
     Shuffling in a DataLoader keeps a permutation of all ids in memory; `Stream` does not.
@@ -136,11 +146,11 @@ class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
             ids = records.ids(ids)
         elif (ids < 0).any():
             ids = np.where(ids < 0, ids + len(records), ids)
-        unitaries, circuits = self.records._pairs(places)
+        unitaries, circuits, angles = self.records._rows(places)
         tensor = torch.from_numpy(unitaries)
         if self.real_imag:
             tensor = torch.stack([tensor.real, tensor.imag], dim=1)
-        columns = _tensors(ids, tensor, circuits, self.longest)
+        columns = _tensors(ids, tensor, circuits, angles, self.longest)
         samples: list[dict[str, Any]] = [{name: column[row] for name, column in columns.items()} for row in range(len(ids))]
         if self.labels:
             labels = columns_of(records.labels(places), records.label_types())
@@ -444,7 +454,7 @@ class _Batches(torch.utils.data.Dataset[dict[str, Any]]):
         """Convert a batch of arrays to tensors."""
         assert batch.unitaries is not None and batch.circuits is not None
         unitaries = torch.from_numpy(batch.unitaries)
-        tensors: dict[str, Any] = {**_tensors(batch.ids, unitaries, batch.circuits, self.longest)}
+        tensors: dict[str, Any] = {**_tensors(batch.ids, unitaries, batch.circuits, batch.angles, self.longest)}
         if batch.channels is not None:
             tensors["channel"] = torch.from_numpy(batch.channels)
         if batch.labels is not None:

@@ -9,6 +9,7 @@ believes nothing: any byte that is not as specified is an assertion error.
 import hashlib
 import itertools
 import json
+import math
 import re
 import sqlite3
 import struct
@@ -38,10 +39,10 @@ def philox(counter: list[int], key: list[int]) -> list[int]:
     return [a, b, c, d]
 
 
-def words_of_record(seed: int, record: int):
-    """The record's endless sequence of 64-bit words."""
+def words_of_record(seed: int, record: int, sequence: int = 0):
+    """One of the record's endless sequences of 64-bit words."""
     for block in itertools.count():
-        a, b, c, d = philox([record & U32, record >> 32, block, 0], [seed & U32, seed >> 32])
+        a, b, c, d = philox([record & U32, record >> 32, block, sequence], [seed & U32, seed >> 32])
         yield a | b << 32
         yield c | d << 32
 
@@ -76,6 +77,21 @@ def random_circuit(seed: int, record: int, letters: int, shortest: int, longest:
             return circuit
         count, product = draws_in_a_word(1, letters)
         fraction = unbiased(product)
+
+
+def free_angles(letter: str) -> int:
+    """How many angles of its own a letter has."""
+    return letter.count("?")
+
+
+def random_angles(seed: int, record: int, letters: list[str]) -> list[float]:
+    """The free angles of a random circuit, which has these letters."""
+    words, angles = words_of_record(seed, record, sequence=1), []
+    for letter in letters:
+        for place in range(free_angles(letter)):
+            x = ((next(words) >> 11) + 1) / 2**52 - 1
+            angles.append(math.acos(x) if letter.startswith("u3") and place == 0 else x * math.pi)
+    return angles
 
 
 # Words.
@@ -230,6 +246,8 @@ class Decoded:
     ids: list[int]
     circuits: list[list[int]]
     unitaries: np.ndarray | None
+    #: Of each circuit, if they are stored.
+    angles: list[list[float]]
 
     def texts(self) -> list[list[str]]:
         return [[self.letters[letter] for letter in circuit] for circuit in self.circuits]
@@ -250,6 +268,8 @@ class Decoder:
         self.in_block = max(1, UNITARY_BLOCK_BYTES // self.unitary_bytes)
         digest = hashlib.sha256(recipe_json.encode()).digest()[:8] if check_seed is None else bytes.fromhex(check_seed)
         self.seed = int.from_bytes(digest, "little")
+        self.appended = recipe["space"] == "appended"
+        self.stored_angles = self.appended and any(map(free_angles, letters))
         self.codes = [xxhash.xxh3_64_intdigest(letter.encode()) for letter in letters]
 
     def split_circuits(self, chunk: Chunk) -> tuple[list[bytes], bytes]:
@@ -266,17 +286,25 @@ class Decoder:
         assert begin == len(chunk.circuits) - len(entries), "the list of blocks ends where the list begins"
         return blocks, entries
 
-    def circuits(self, blocks: list[bytes], count: int) -> list[list[int]]:
+    def circuits(self, blocks: list[bytes], count: int) -> tuple[list[list[int]], list[list[float]]]:
+        """The circuits, and their angles if they are stored."""
         length_bits, letter_bits = width(self.longest - self.shortest + 1), width(len(self.letters))
-        circuits = []
+        circuits, angles = [], []
         for block in blocks:
             bits, records = Bits(block), min(BLOCK, count - len(circuits))
             lengths = [self.shortest + bits.take(length_bits) for _ in range(records)]
             assert all(length <= self.longest for length in lengths)
-            circuits += [[bits.take(letter_bits) for _ in range(length)] for length in lengths]
+            own = [[bits.take(letter_bits) for _ in range(length)] for length in lengths]
+            assert all(letter < len(self.letters) for circuit in own for letter in circuit)
+            circuits += own
+            if self.stored_angles:
+                bits.take(bits.left % 8)
+                for circuit in own:
+                    needed = sum(free_angles(self.letters[letter]) for letter in circuit)
+                    angles.append([struct.unpack("<d", bits.take(64).to_bytes(8, "little"))[0] for _ in range(needed)])
+                    assert all(map(math.isfinite, angles[-1]))
             assert bits.left < 8 and bits.value == 0, "padding is less than a byte, of zeros"
-        assert all(letter < len(self.letters) for circuit in circuits for letter in circuit)
-        return circuits
+        return circuits, angles
 
     def split_unitaries(self, chunk: Chunk) -> tuple[bytes, bytes]:
         """The plain array, each block checked, and the list behind it."""
@@ -293,21 +321,24 @@ class Decoder:
             assert struct.unpack_from("<Q", checks, 8 * index) == (check,), "unitaries check"
         return plain, checks
 
-    def decode(self, chunk: Chunk) -> tuple[list[list[int]], bytes, int]:
-        """The circuits, the unitaries' bytes and the sum of the records' hashes."""
-        assert chunk.labels is None
-        assert chunk.first_id % self.chunk_records == 0 and 0 < chunk.count <= self.chunk_records
+    def decode(self, chunk: Chunk) -> tuple[list[list[int]], list[list[float]], bytes, int]:
+        """The circuits, their angles if they are stored, the unitaries' bytes and the sum of the records'
+        hashes."""
+        assert chunk.labels is None and 0 < chunk.count <= self.chunk_records
+        assert self.appended or chunk.first_id % self.chunk_records == 0
         blocks, entries = self.split_circuits(chunk)
         plain, checks = self.split_unitaries(chunk)
         sealed = struct.pack("<QQ", chunk.first_id, chunk.count) + chunk.content + entries + checks
         assert xxhash.xxh3_64_intdigest(sealed, self.seed) == chunk.checksum & U64, "row checksum"
-        circuits = self.circuits(blocks, chunk.count)
+        circuits, angles = self.circuits(blocks, chunk.count)
         content, size = 0, self.unitary_bytes if self.stored else 0
         for position, circuit in enumerate(circuits):
             record = struct.pack(f"<{len(circuit) + 1}Q", chunk.first_id + position, *(self.codes[c] for c in circuit))
+            if self.stored_angles:
+                record += struct.pack(f"<{len(angles[position])}d", *angles[position])
             content += xxhash.xxh3_128_intdigest(record + plain[position * size :][:size])
         assert (content % 2**128).to_bytes(16, "little") == chunk.content, "content hash of the chunk"
-        return circuits, plain, content
+        return circuits, angles, plain, content
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -334,12 +365,13 @@ def decode(path: Path) -> Decoded:
     assert pragma("user_version") == (recipe["format_version"] if check_seed is None else 2)
     assert meta["recipe_hash"] == hashlib.sha256(meta["recipe"].encode()).hexdigest()
     decoder, expected_id, total = Decoder(meta["recipe"], letters, check_seed), 0, 0
-    circuits, plain = [], b""
+    circuits, angles, plain = [], [], b""
     for chunk in chunks_of(connection):
         assert chunk.first_id == expected_id, "no gap and no overlap"
         expected_id += chunk.count
-        chunk_circuits, chunk_plain, content = decoder.decode(chunk)
-        circuits, plain, total = circuits + chunk_circuits, plain + chunk_plain, total + content
+        chunk_circuits, chunk_angles, chunk_plain, content = decoder.decode(chunk)
+        circuits, angles = circuits + chunk_circuits, angles + chunk_angles
+        plain, total = plain + chunk_plain, total + content
     total %= 2**128
     totals = connection.execute("SELECT one, records, content FROM totals").fetchall()
     assert totals == [(1, expected_id, total.to_bytes(16, "little"))]
@@ -354,4 +386,5 @@ def decode(path: Path) -> Decoded:
         ids=list(range(expected_id)),
         circuits=circuits,
         unitaries=np.frombuffer(plain, decoder.dtype).reshape(shape) if decoder.stored else None,
+        angles=angles,
     )

@@ -75,6 +75,8 @@ pub(crate) enum Command {
             "qorpus generate one.db --gates h,s,t --qubits 1 --length 5..14 --no-unitaries",
         "Every circuit of up to 20 H and T gates, exactly once":
             "qorpus generate words.db --gates ht --qubits 1 --words --length 0..20",
+        "Rotations, each by a random angle of its own":
+            "qorpus generate rotations.db --gates \"rz(?),sx,cx\" --random 100k",
         "Uniformly random Clifford operators on three qubits":
             "qorpus generate cliffords.db --cliffords 100k --qubits 3",
         "Gates of your own, on a line of three qubits":

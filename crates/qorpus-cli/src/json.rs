@@ -137,12 +137,17 @@ pub fn summary(summary: &Summary) -> Value {
 /// Returns a record, its numbers with round-trip precision.
 pub(crate) fn record(recipe: &Recipe, record: &Record) -> Value {
     let entries: Vec<[f64; 2]> = record.unitary.iter().map(|entry| [entry.re, entry.im]).collect();
-    json!({
+    let text = recipe.alphabet().text(&record.circuit, &record.angles);
+    let mut value = json!({
         "id": record.id,
-        "circuit": letters(recipe, &record.circuit),
+        "circuit": text.split("; ").filter(|letter| !letter.is_empty()).collect::<Vec<_>>(),
         "unitary": entries.chunks(recipe.alphabet().dim()).collect::<Vec<_>>(),
         "labels": record.labels,
-    })
+    });
+    if recipe.alphabet().has_free_angles() {
+        value["angles"] = json!(record.angles);
+    }
+    value
 }
 
 fn recipe_value(recipe: &Recipe) -> Value {

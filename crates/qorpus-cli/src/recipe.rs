@@ -46,7 +46,8 @@ fn gates_help() -> String {
     format!(
         "{GATES_HELP}\n\n\
          Presets: {}, with k from -3 to 4 except 0.\n\n\
-         Standard gates, with the matrices that Qiskit has: {}.\n\n\
+         Standard gates, with the matrices that Qiskit has: {}. An angle written ? is free: each letter of \
+         random circuits draws its own.\n\n\
          [default: {}]",
         presets.join(", "),
         STANDARD.join(" "),

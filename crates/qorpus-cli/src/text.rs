@@ -97,7 +97,8 @@ pub(crate) fn found(out: &mut dyn Write, recipe: &Recipe, found: &Found) -> Resu
     let proof = if has_costs { "proven cheapest" } else { "proven shortest" };
     let text = |circuit: &[u16]| match circuit {
         [] => "the empty circuit".to_owned(),
-        circuit => recipe.alphabet().text(circuit),
+        // Letters of an enumeration have no free angles.
+        circuit => recipe.alphabet().text(circuit, &[]),
     };
     match found {
         Found::Record { id, circuit } => {
@@ -378,8 +379,8 @@ pub(crate) fn info(
 pub(crate) fn record(out: &mut dyn Write, recipe: &Recipe, record: &Record) -> Result<()> {
     let alphabet = recipe.alphabet();
     writeln!(out, "{STRONG}record {}{STRONG:#}", grouped(record.id))?;
-    writeln!(out, "{}\n", alphabet.text(&record.circuit))?;
-    writeln!(out, "{}", draw(alphabet, &record.circuit))?;
+    writeln!(out, "{}\n", alphabet.text(&record.circuit, &record.angles))?;
+    writeln!(out, "{}", draw(alphabet, &record.circuit, &record.angles))?;
     let cells: Vec<String> = record.unitary.iter().map(|&entry| entry_text(entry)).collect();
     let width = cells.iter().map(|cell| cell.chars().count()).max().unwrap_or(0);
     for row in cells.chunks(alphabet.dim()) {
@@ -495,7 +496,8 @@ mod tests {
         let labels = [("note".to_owned(), Label::Text(text.into()))].into();
         let unitary = vec![Complex64::ONE, Complex64::ZERO, Complex64::ZERO, Complex64::ONE];
         let mut out = Vec::new();
-        record(&mut out, &recipe, &Record { id: 0, circuit: vec![], unitary, labels }).unwrap();
+        record(&mut out, &recipe, &Record { id: 0, circuit: vec![], angles: vec![], unitary, labels })
+            .unwrap();
         let shown = String::from_utf8(out).unwrap();
         assert!(shown.contains(r"note λ\u{1b}]0;mine\u{7}\u{9b}2J\r\nrecord 7"), "{shown:?}");
     }

@@ -1,7 +1,13 @@
 //! Circuits drawn: the columns in which letters stand, and a picture of characters.
 
 use crate::alphabet::Alphabet;
+use crate::gate::name::push_with_angles;
+use crate::gate::standard::parts;
+use std::borrow::Cow;
 use std::fmt;
+
+/// The most bytes of an angle that is drawn as it is written.
+const LONGEST_ANGLE: usize = 7;
 
 /// A drawing of a circuit: a line for each qubit, with time running to the right.
 ///
@@ -95,14 +101,15 @@ impl fmt::Display for Drawing {
 }
 
 /// Draws a circuit with characters: a line for each qubit with time running to the right, and lines
-/// between them that join the qubits of a gate.
+/// between them that join the qubits of a gate. `angles` are those of its letters with free angles,
+/// in order. An angle of many digits is drawn with three decimals.
 ///
 /// ```
 /// # use qorpus_core::*;
 /// let gates = ["h", "tdg", "cx"].map(|name| Gate::standard(name).unwrap()).to_vec();
 /// let alphabet = Alphabet::new(gates, 2, Coupling::All)?;
 /// let circuit = alphabet.circuit("h 0; cx 0 1; tdg 1")?;
-/// assert_eq!(draw(&alphabet, &circuit), "\
+/// assert_eq!(draw(&alphabet, &circuit, &[]), "\
 /// q0 ─H─●────
 ///       │
 /// q1 ───⊕─T†─
@@ -112,12 +119,35 @@ impl fmt::Display for Drawing {
 ///
 /// # Panics
 /// If a number in `circuit` is not a letter of the alphabet.
-pub fn draw(alphabet: &Alphabet, circuit: &[u16]) -> String {
+pub fn draw(alphabet: &Alphabet, circuit: &[u16], angles: &[f64]) -> String {
+    let mut angles = angles.iter().copied();
     let letters = circuit.iter().map(|&number| {
         let letter = &alphabet.letters()[usize::from(number)];
-        (alphabet.gates()[letter.gate].name(), letter.qubits.as_slice())
+        let mut name = String::new();
+        push_with_angles(&mut name, alphabet.gates()[letter.gate].name(), &mut angles, |angle| {
+            format!("{angle:?}")
+        });
+        (name, letter.qubits.as_slice())
     });
+    let letters: Vec<_> = letters.collect();
+    let letters = letters.iter().map(|(name, qubits)| (name.as_str(), *qubits));
     Drawing::new(alphabet.qubits(), letters).to_string()
+}
+
+/// Returns the name of a gate with angles of many digits rounded to three decimals.
+fn shortened(name: &str) -> Cow<'_, str> {
+    let (base, angles) = parts(name);
+    let rounded = |angle: &str| match angle.parse::<f64>() {
+        Ok(value) if angle.len() > LONGEST_ANGLE => format!("{value:.3}"),
+        _ => angle.into(),
+    };
+    match angles.iter().any(|angle| angle.len() > LONGEST_ANGLE) {
+        true => {
+            format!("{base}({})", angles.iter().map(|angle| rounded(angle)).collect::<Vec<_>>().join(","))
+                .into()
+        }
+        false => name.into(),
+    }
 }
 
 fn span(qubits: &[usize]) -> (usize, usize) {
@@ -126,6 +156,7 @@ fn span(qubits: &[usize]) -> (usize, usize) {
 
 /// Returns the symbol on each of the gate's qubits.
 fn symbols(name: &str, qubits: usize) -> Vec<String> {
+    let name = &*shortened(name);
     let symbols: &[&str] = match name {
         "cx" => &["●", "⊕"],
         "cz" => &["●", "●"],
@@ -161,11 +192,14 @@ mod tests {
     fn controls_crossings_and_labels() {
         let alphabet = Alphabet::of("h,sxdg,rz(3*pi/4),crx(pi/2),iswap,ccx", 3);
         let circuit = "h 0; sxdg 1; crx(pi/2) 2 0; rz(3*pi/4) 1; iswap 0 1; ccx 0 2 1";
-        let drawing = draw(&alphabet, &alphabet.circuit(circuit).unwrap());
+        let drawing = draw(&alphabet, &alphabet.circuit(circuit).unwrap(), &[]);
         assert_eq!(drawing.lines().count(), 5);
         let widths: Vec<_> = drawing.lines().step_by(2).map(|line| line.chars().count()).collect();
         assert!(widths.iter().all(|width| *width == widths[0]), "\n{drawing}");
         assert!(["√X†", "RZ(3π/4)", "┼"].iter().all(|symbol| drawing.contains(symbol)), "\n{drawing}");
-        assert_eq!(draw(&alphabet, &[]), "q0 ─\n\nq1 ─\n\nq2 ─\n");
+        let free = Alphabet::of("h,rz(?),cp(?)", 2);
+        let drawing = draw(&free, &[2, 0, 4], &[0.123_456_789, -0.5]);
+        assert!(["RZ(0.123)", "●", "P(-0.5)"].iter().all(|part| drawing.contains(part)), "\n{drawing}");
+        assert_eq!(draw(&alphabet, &[], &[]), "q0 ─\n\nq1 ─\n\nq2 ─\n");
     }
 }

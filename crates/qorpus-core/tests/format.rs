@@ -28,7 +28,7 @@ fn the_example_of_the_specification_decodes() {
     };
     let mut decoded = Circuits::default();
     Codec::new(&recipe).decode(&chunk, &mut decoded).unwrap();
-    let words: Vec<_> = decoded.iter().map(|word| recipe.alphabet().text(word)).collect();
+    let words: Vec<_> = decoded.iter().map(|word| recipe.alphabet().text(word, &[])).collect();
     assert_eq!(words, ["", "h 0", "t 0", "h 0; h 0", "h 0; t 0", "t 0; h 0", "t 0; t 0"]);
     assert!(document.contains(&format!("`{}`", chunk.content)), "the content hash as it is printed");
     assert!(recipe.hash().starts_with(&[0xe5, 0xaa, 0x27, 0x63]));

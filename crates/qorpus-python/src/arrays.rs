@@ -8,7 +8,7 @@ use numpy::{
     PyUntypedArrayMethods,
 };
 use pyo3::prelude::*;
-use qorpus::core::{Complex32, Complex64};
+use qorpus::core::{Alphabet, Complex32, Complex64, MAX_GATE_ANGLES};
 use qorpus::{Circuits, Dtype};
 use std::ffi::c_int;
 
@@ -52,6 +52,47 @@ pub(crate) fn numbers<'py>(
         return Err(wrong_type(value.py(), text));
     }
     Ok((numpy.call_method1("require", (array, "complex128", "CA"))?.cast_into()?, found))
+}
+
+/// Converts real numbers to binary64.
+pub(crate) fn real_array<'py>(
+    value: &Bound<'py, PyAny>,
+    what: &str,
+) -> PyResult<Bound<'py, PyArrayDyn<f64>>> {
+    let numpy = value.py().import("numpy")?;
+    let refused = |error| {
+        unconverted(value.py(), error, || {
+            format!("{what} must be an array of real numbers, not {}", class(value))
+        })
+    };
+    let array = numpy.call_method1("asarray", (value,)).map_err(refused)?;
+    if !matches!(array.cast::<PyUntypedArray>()?.dtype().kind(), b'f' | b'i' | b'u') {
+        return Err(wrong_type(
+            value.py(),
+            format!("{what} must be an array of real numbers, not {}", class(value)),
+        ));
+    }
+    Ok(numpy.call_method1("require", (array, "float64", "CA"))?.cast_into()?)
+}
+
+/// Returns circuits' angles: for each letter three numbers, its free angles in radians and then NaN.
+pub(crate) fn angles_of<'py>(
+    py: Python<'py>,
+    alphabet: &Alphabet,
+    circuits: &Circuits,
+) -> PyResult<Bound<'py, PyAny>> {
+    let longest = circuits.longest();
+    doubles(py, [circuits.len(), longest, MAX_GATE_ANGLES], |out| {
+        let write = || {
+            let rows = out.chunks_exact_mut((longest * MAX_GATE_ANGLES * size_of::<f64>()).max(1));
+            for (row, circuit) in rows.zip(circuits.circuits()) {
+                let angles = alphabet.angle_rows(circuit.letters, circuit.angles, longest);
+                row.copy_from_slice(bytemuck::cast_slice(&angles));
+            }
+        };
+        py.detach(write);
+        Ok(())
+    })
 }
 
 /// Returns whether the numbers of an array are aligned, as slices require.

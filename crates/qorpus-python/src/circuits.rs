@@ -220,6 +220,10 @@ pub(crate) fn evaluate(py: Python<'_>, text: &Bound<'_, PyAny>) -> PyResult<f64>
 #[pyfunction]
 pub(crate) fn matrix<'py>(py: Python<'py>, name: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let gate = Gate::standard(text(name, "the name of a gate")?).or_raise(py)?;
+    if gate.is_free() {
+        let text = format!("the matrix of '{}' depends on its angle; give it a value", gate.name());
+        return Err(invalid(py, text));
+    }
     let dim = 1 << gate.qubits();
     Ok(gate.matrix().to_pyarray(py).reshape([dim, dim])?.into_any())
 }

@@ -1,7 +1,7 @@
 //! Circuits, from every form of argument, as numbers of letters.
 
 use crate::arguments::{class, each, encoded, ordered, shown};
-use crate::arrays::{is_aligned, shape_text};
+use crate::arrays::{is_aligned, real_array, shape_text};
 use crate::errors::{OrRaise, invalid, unconverted, wrong_type};
 use numpy::{
     Element, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods,
@@ -10,19 +10,21 @@ use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyList, PyString, PyTuple};
 use qorpus::Circuits;
-use qorpus::core::{Alphabet, MAX_LENGTH};
+use qorpus::core::{Alphabet, Circuit, MAX_GATE_ANGLES, MAX_LENGTH};
 use std::fmt::Display;
 
-/// Appends one circuit to `letters`.
+/// Appends one circuit to `letters`, and the angles that are written in it to `angles`.
 ///
 /// A circuit is a string `"h 0; t 0"`, or a sequence of letters or their numbers.
 pub(crate) fn circuit(
     alphabet: &Alphabet,
     circuit: &Bound<'_, PyAny>,
     letters: &mut Vec<u16>,
+    angles: &mut Vec<f64>,
 ) -> PyResult<()> {
     let py = circuit.py();
-    let mut push = |item: &Bound<'_, PyAny>| letter(alphabet, item).map(|letter| letters.push(letter));
+    let mut push =
+        |item: &Bound<'_, PyAny>| letter(alphabet, item, angles).map(|letter| letters.push(letter));
     if let Ok(list) = circuit.cast::<PyList>() {
         return list.iter().try_for_each(|item| push(&item));
     }
@@ -30,7 +32,7 @@ pub(crate) fn circuit(
         return tuple.iter().try_for_each(|item| push(&item));
     }
     if let Ok(text) = circuit.cast::<PyString>() {
-        letters.extend(alphabet.circuit(encoded(text, "a circuit")?).or_raise(py)?);
+        letters.extend(alphabet.circuit_at(encoded(text, "a circuit")?, angles).or_raise(py)?);
         return Ok(());
     }
     if let Some(array) = integers(circuit) {
@@ -81,11 +83,50 @@ pub(crate) fn circuits(alphabet: &Alphabet, circuits: &Bound<'_, PyAny>) -> PyRe
             format!("circuits must be a sequence of circuits or an array of letter numbers, not {class}")
         })
     };
-    let mut letters = Vec::new();
+    let (mut letters, mut angles) = (Vec::new(), Vec::new());
     for (position, one) in each(circuits).map_err(refused)?.enumerate() {
         letters.clear();
-        circuit(alphabet, &one?, &mut letters).map_err(|error| at(py, position, error))?;
+        angles.clear();
+        circuit(alphabet, &one?, &mut letters, &mut angles).map_err(|error| at(py, position, error))?;
+        all.push_circuit(Circuit { letters: &letters, angles: &angles });
+    }
+    Ok(all)
+}
+
+/// Returns the circuits, in which no angle is written, with the angles of an array of shape
+/// (records, at least longest, 3), where a letter has its free angles first.
+pub(crate) fn with_angles(
+    alphabet: &Alphabet,
+    circuits: &Circuits,
+    angles: &Bound<'_, PyAny>,
+) -> PyResult<Circuits> {
+    let py = angles.py();
+    let array = real_array(angles, "angles")?;
+    let array = array.try_readonly()?;
+    let array = array.as_array();
+    let (records, longest) = (circuits.len(), circuits.longest());
+    if !matches!(*array.shape(), [given, letters, MAX_GATE_ANGLES] if given == records && letters >= longest)
+    {
+        let text = format!(
+            "angles must have shape ({records}, {longest}, {MAX_GATE_ANGLES}), a row for each letter, not {}",
+            shape_text(array.shape())
+        );
+        return Err(invalid(py, text));
+    }
+    if !circuits.all_angles().is_empty() {
+        let text = "angles are given twice: in the text of letters, and as an array; give them once";
+        return Err(invalid(py, text));
+    }
+    let (mut all, known) = (Circuits::default(), alphabet.letters().len());
+    for (position, letters) in circuits.iter().enumerate() {
+        // A letter that does not exist is refused by the writer.
+        let free = |letter: u16| if usize::from(letter) < known { alphabet.free_angles(letter) } else { 0 };
         all.push(letters.iter().copied());
+        let own = letters.iter().enumerate();
+        all.push_angles(own.flat_map(|(place, &letter)| {
+            let array = &array;
+            (0..free(letter)).map(move |angle| array[[position, place, angle]])
+        }));
     }
     Ok(all)
 }
@@ -103,9 +144,9 @@ fn at(py: Python<'_>, position: usize, error: PyErr) -> PyErr {
     }
 }
 
-fn letter(alphabet: &Alphabet, item: &Bound<'_, PyAny>) -> PyResult<u16> {
+fn letter(alphabet: &Alphabet, item: &Bound<'_, PyAny>, angles: &mut Vec<f64>) -> PyResult<u16> {
     if let Ok(text) = item.cast::<PyString>() {
-        return alphabet.letter(encoded(text, "a letter")?).or_raise(item.py());
+        return alphabet.letter_at(encoded(text, "a letter")?, angles).or_raise(item.py());
     }
     let refused = || format!("a letter must be a string or a number, not {}", class(item));
     if item.is_instance_of::<PyInt>() || item.hasattr("__index__")? {

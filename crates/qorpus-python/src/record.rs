@@ -7,6 +7,7 @@ use numpy::{PyArrayMethods, ToPyArray};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple};
+use qorpus::core::MAX_GATE_ANGLES;
 use qorpus::{Label, Order, Recipe};
 use qorpus_cli::names::{ORDERS, name_of};
 use std::collections::BTreeMap;
@@ -85,6 +86,8 @@ pub(crate) struct Record {
     #[pyo3(get)]
     /// The unitary: an array of shape (d, d) for d = 2**qubits, complex128 or complex64.
     unitary: Py<PyAny>,
+    /// The free angles of the letters; `None` if the gates have none.
+    angles: Option<Py<PyAny>>,
     given: Option<Py<PyDict>>,
     origin: Py<Origin>,
     labels: PyOnceLock<Py<PyDict>>,
@@ -93,12 +96,14 @@ pub(crate) struct Record {
 #[pymethods]
 impl Record {
     #[new]
+    #[pyo3(signature = (id, circuit, unitary, given, origin, angles=None))]
     fn new(
         id: &Bound<'_, PyAny>,
         circuit: &Bound<'_, PyAny>,
         unitary: Py<PyAny>,
         given: Option<&Bound<'_, PyAny>>,
         origin: &Bound<'_, PyAny>,
+        angles: Option<Py<PyAny>>,
     ) -> PyResult<Record> {
         let refused = |name: &str, value: &Bound<'_, PyAny>| {
             let class = class(value);
@@ -109,6 +114,7 @@ impl Record {
             id: number(id, "id")?,
             circuit: circuit.cast::<PyTuple>().map_err(|_| refused("circuit", circuit))?.clone().unbind(),
             unitary,
+            angles,
             given: given
                 .map(|given| given.cast::<PyDict>().map_err(|_| refused("labels", given)))
                 .transpose()?
@@ -125,6 +131,19 @@ impl Record {
     #[getter]
     fn labels<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyDict>> {
         Ok(self.labels.get_or_try_init(py, || self.count_labels(py))?.bind(py))
+    }
+
+    /// The free angles of the letters.
+    ///
+    /// A float64 array of shape (length, 3): the angles of each letter in radians, as many as its
+    /// gate has `?`, and then NaN.
+    #[getter]
+    fn angles<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        if let Some(angles) = &self.angles {
+            return Ok(angles.bind(py).clone());
+        }
+        let shape = (self.circuit.bind(py).len(), MAX_GATE_ANGLES);
+        py.import("numpy")?.call_method1("full", (shape, f64::NAN))
     }
 
     /// The number of qubits.
@@ -284,7 +303,7 @@ impl Record {
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        let arguments = (self.id, &self.circuit, &self.unitary, &self.given, &self.origin);
+        let arguments = (self.id, &self.circuit, &self.unitary, &self.given, &self.origin, &self.angles);
         (py.get_type::<Record>(), arguments).into_pyobject(py)
     }
 }
@@ -295,7 +314,7 @@ impl Record {
         py: Python<'_>,
         id: u64,
         circuit: Bound<'_, PyTuple>,
-        unitary: Bound<'_, PyAny>,
+        (unitary, angles): (Bound<'_, PyAny>, Option<Bound<'_, PyAny>>),
         given: Option<&BTreeMap<String, Label>>,
         origin: &Py<Origin>,
     ) -> PyResult<Record> {
@@ -303,6 +322,7 @@ impl Record {
             id,
             circuit: circuit.unbind(),
             unitary: unitary.unbind(),
+            angles: angles.map(Bound::unbind),
             given: match given {
                 Some(given) if !given.is_empty() => Some(labels::dict(py, given)?.unbind()),
                 _ => None,
@@ -317,15 +337,31 @@ impl Record {
         py.import("qorpus.interop")?.call_method1(function, arguments)
     }
 
+    /// Returns whether a letter has free angles.
+    fn has_angle(&self, py: Python<'_>, number: usize) -> PyResult<bool> {
+        match &self.angles {
+            None => Ok(false),
+            Some(angles) => Ok(!angles.bind(py).get_item((number, 0))?.extract::<f64>()?.is_nan()),
+        }
+    }
+
     /// Counts the labels, in the order of `Records.labels`.
     fn count_labels(&self, py: Python<'_>) -> PyResult<Py<PyDict>> {
         let gates = &self.origin.get().gates;
         let mut counts = vec![0u32; gates.len()];
-        for letter in self.circuit.bind(py) {
+        for (number, letter) in self.circuit.bind(py).iter().enumerate() {
             let letter = letter.cast::<PyString>()?.to_str()?;
             // A letter is the name of a gate, which has no blanks, and qubits.
             let gate = letter.split(' ').next().unwrap_or_default();
-            if let Some(place) = gates.iter().position(|known| known == gate) {
+            let of_gate = if self.has_angle(py, number)? {
+                let base = gate.split('(').next().unwrap_or_default();
+                let is_free =
+                    |known: &String| known.strip_prefix(base).is_some_and(|rest| rest.starts_with("(?"));
+                gates.iter().position(is_free)
+            } else {
+                gates.iter().position(|known| known == gate)
+            };
+            if let Some(place) = of_gate {
                 counts[place] += 1;
             }
         }

@@ -1,7 +1,7 @@
 //! Sequences of records: a corpus in files, or a recipe that is computed.
 
 use crate::arguments::{self, flag, given, number, real, text};
-use crate::arrays::{self, rows_of, unitaries};
+use crate::arrays::{self, angles_of, doubles, rows_of, unitaries};
 use crate::errors::{OrRaise, invalid, missing_record, warn, wrong_type};
 use crate::ids::{self, Chosen};
 use crate::job::{dictionary, from_json};
@@ -10,12 +10,16 @@ use crate::{distinct, labels, options, query};
 use numpy::{PyArray1, PyArray2, PyArrayDescr};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyList, PyString, PyTuple};
+use qorpus::core::{Circuit, MAX_GATE_ANGLES};
 use qorpus::{Circuits, Corpus, FindOptions, Label, Order, Recipe, Rows};
 use qorpus_cli::json;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::sync::Arc;
+
+/// Unitaries, numbers of letters, and angles if letters have any.
+type ReadRows<'py> = (Bound<'py, PyAny>, Bound<'py, PyArray2<i32>>, Option<Bound<'py, PyAny>>);
 
 thread_local! {
     /// Memory for one record.
@@ -93,7 +97,7 @@ impl Records {
         // Any code, this function included, may run on this thread while Python creates an object.
         let mut rows = ROWS.take();
         py.detach(|| reader.read(&[id], self.order, &mut rows)).or_raise(py)?;
-        let record = self.assemble(py, id, rows.circuits.get(0), &rows.unitaries, rows.given.first())?;
+        let record = self.assemble(py, id, rows.circuits.circuit(0), &rows.unitaries, rows.given.first())?;
         ROWS.set(rows);
         Ok(Bound::new(py, record)?.into_any())
     }
@@ -119,7 +123,13 @@ impl Records {
         let list = PyList::empty(py);
         let unitaries = rows.unitaries.chunks_exact(reader.unitary_bytes());
         for (place, (&id, unitary)) in ids.iter().zip(unitaries).enumerate() {
-            list.append(self.assemble(py, id, rows.circuits.get(place), unitary, rows.given.get(place))?)?;
+            list.append(self.assemble(
+                py,
+                id,
+                rows.circuits.circuit(place),
+                unitary,
+                rows.given.get(place),
+            )?)?;
         }
         Ok(list)
     }
@@ -171,7 +181,7 @@ impl Records {
         let circuits = self.read_circuits(py, ids)?;
         ids::check_room(py, circuits.len(), ids::objects(&circuits, ids::TUPLE_BYTES))?;
         let list = PyList::empty(py);
-        circuits.iter().try_for_each(|circuit| list.append(self.tuple(py, circuit)?))?;
+        circuits.circuits().try_for_each(|circuit| list.append(self.tuple(py, circuit)?))?;
         Ok(list)
     }
 
@@ -202,21 +212,45 @@ impl Records {
         rows_of(py, &self.read_circuits(py, ids)?)
     }
 
-    /// Read the results of `unitaries` and `letters_array` together.
-    fn _pairs<'py>(
-        &self,
-        py: Python<'py>,
-        ids: &Bound<'py, PyAny>,
-    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyArray2<i32>>)> {
+    /// Read the free angles of the letters of some records.
+    ///
+    /// Args:
+    ///     ids: a slice; integers in one dimension, in any order and with repetitions, where
+    ///         negative ones count from the end; or a bool array with an entry for each record.
+    ///
+    /// Returns:
+    ///     A float64 array of shape (k, longest, 3) for k ids: the angles of each letter in time
+    ///     order, in radians, then NaN. A letter has as many as its gate has `?`.
+    ///
+    /// Raises:
+    ///     qorpus.MissingRecord: a record does not exist, or is not generated yet.
+    ///     qorpus.WrongType: `ids` are neither a slice nor integers.
+    ///     qorpus.TooManyRecords: the array does not fit in memory.
+    ///
+    /// Examples:
+    ///     >>> recipe = qorpus.Recipe(gates="h,rz(?)", qubits=1, random=9, length=2)
+    ///     >>> recipe.circuits([1])
+    ///     [('h 0', 'rz(-1.1523771177877709) 0')]
+    ///     >>> recipe.angles([1]).round(2).tolist()
+    ///     [[[nan, nan, nan], [-1.15, nan, nan]]]
+    fn angles<'py>(&self, py: Python<'py>, ids: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        angles_of(py, self.recipe.alphabet(), &self.read_circuits(py, ids)?)
+    }
+
+    /// Read the results of `unitaries`, `letters_array` and `angles` together; no angles if no
+    /// letter has any.
+    fn _rows<'py>(&self, py: Python<'py>, ids: &Bound<'py, PyAny>) -> PyResult<ReadRows<'py>> {
         let ids = self.ids(ids)?;
         let reader = self.reader(py)?;
-        let dim = self.recipe.alphabet().dim();
-        let mut circuits = Circuits::default();
+        let (alphabet, mut circuits) = (self.recipe.alphabet(), Circuits::default());
+        let dim = alphabet.dim();
         let unitaries = unitaries(py, self.recipe.dtype(), [ids.len(), dim, dim], |out| {
             circuits = py.detach(|| reader.pairs(ids.ids(), self.order, out)).or_raise(py)?;
             Ok(())
         })?;
-        Ok((unitaries, rows_of(py, &circuits)?))
+        let has_angles = alphabet.has_free_angles();
+        let angles = has_angles.then(|| angles_of(py, alphabet, &circuits)).transpose()?;
+        Ok((unitaries, rows_of(py, &circuits)?, angles))
     }
 
     /// Read the labels of some records.
@@ -420,7 +454,10 @@ impl Records {
         let tolerance = given(tolerance, "tolerance", real)?;
         let options = FindOptions { extend: flag(further, "further")?, tolerance };
         let found = distinct::find_many(py, self.reader(py)?, targets, self.order, options)?;
-        found.iter().map(|found| distinct::answer(py, found, |circuit| self.tuple(py, circuit))).collect()
+        found
+            .iter()
+            .map(|found| distinct::answer(py, found, |circuit| self.tuple(py, circuit.into())))
+            .collect()
     }
 
     /// Draw ids at a distance from the identity.
@@ -484,7 +521,7 @@ impl Records {
         &self,
         py: Python<'_>,
         id: u64,
-        circuit: &[u16],
+        circuit: Circuit<'_>,
         unitary: &[u8],
         given: Option<&BTreeMap<String, Label>>,
     ) -> PyResult<Record> {
@@ -493,10 +530,31 @@ impl Records {
             out.copy_from_slice(unitary);
             Ok(())
         })?;
-        Record::read(py, id, self.tuple(py, circuit)?, unitary, given, &self.origin)
+        let alphabet = self.recipe.alphabet();
+        let angles = alphabet.has_free_angles().then(|| {
+            let rows = alphabet.angle_rows(circuit.letters, circuit.angles, circuit.letters.len());
+            doubles(py, [circuit.letters.len(), MAX_GATE_ANGLES], |out| {
+                out.copy_from_slice(bytemuck::cast_slice(&rows));
+                Ok(())
+            })
+        });
+        let read = (unitary, angles.transpose()?);
+        Record::read(py, id, self.tuple(py, circuit)?, read, given, &self.origin)
     }
 
-    fn tuple<'py>(&self, py: Python<'py>, circuit: &[u16]) -> PyResult<Bound<'py, PyTuple>> {
-        PyTuple::new(py, circuit.iter().map(|&letter| self.letters[usize::from(letter)].bind(py)))
+    fn tuple<'py>(&self, py: Python<'py>, circuit: Circuit<'_>) -> PyResult<Bound<'py, PyTuple>> {
+        let (alphabet, mut angles) = (self.recipe.alphabet(), circuit.angles);
+        let letters = circuit.letters.iter().map(|&letter| {
+            let known = self.letters[usize::from(letter)].bind(py);
+            match alphabet.free_angles(letter) {
+                0 => known.clone(),
+                count => {
+                    let (own, rest) = angles.split_at(count);
+                    angles = rest;
+                    PyString::new(py, &alphabet.text(&[letter], own))
+                }
+            }
+        });
+        PyTuple::new(py, letters.collect::<Vec<_>>())
     }
 }

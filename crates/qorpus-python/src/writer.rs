@@ -9,7 +9,8 @@ use numpy::{PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArrayMethods};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use qorpus::core::Complex64;
+use qorpus::Circuits;
+use qorpus::core::{Circuit, Complex64};
 use std::path::Path;
 use std::time::Duration;
 
@@ -119,6 +120,8 @@ impl Writer {
     ///     unitary: an array of shape (d, d) for d = 2**qubits that NumPy converts to complex128
     ///         without loss, in the writer's order of qubits. It must be the unitary of the
     ///         circuit, as far as the writer checks. By default it is computed.
+    ///     angles: the free angles of the letters, if the circuit does not have them in its text
+    ///         ("rz(0.5) 0"): an array of shape (length, 3), each letter's angles in radians first.
     ///     **labels: numbers and strings by name. None adds no label.
     ///
     /// Raises:
@@ -134,21 +137,28 @@ impl Writer {
     ///     ...     writer.append("h 1", np.kron(np.eye(2), [[1, 1], [1, -1]]) / np.sqrt(2))
     ///     >>> qorpus.open("bell.db")[0].labels["fidelity"]
     ///     0.99
-    #[pyo3(signature = (circuit, unitary=None, **labels))]
+    #[pyo3(signature = (circuit, unitary=None, *, angles=None, **labels))]
     fn append(
         &self,
         py: Python<'_>,
         circuit: &Bound<'_, PyAny>,
         unitary: Option<&Bound<'_, PyAny>>,
+        angles: Option<&Bound<'_, PyAny>>,
         labels: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<()> {
-        let mut letters = Vec::with_capacity(32);
-        letters::circuit(self.writer.recipe().alphabet(), circuit, &mut letters)?;
+        let (alphabet, mut circuits) = (self.writer.recipe().alphabet(), Circuits::default());
+        let (mut letters, mut written) = (Vec::with_capacity(32), Vec::new());
+        letters::circuit(alphabet, circuit, &mut letters, &mut written)?;
+        circuits.push_circuit(Circuit { letters: &letters, angles: &written });
+        if let Some(angles) = angles {
+            let row = py.import("numpy")?.call_method1("expand_dims", (angles, 0))?;
+            circuits = letters::with_angles(alphabet, &circuits, &row)?;
+        }
         let unitary = unitary.map(|unitary| self.unitaries(unitary, None)).transpose()?;
         let unitary = unitary.as_ref().map(|unitary| unitary.as_slice()).transpose()?;
         let (names, labels) = labels::named(labels, labels::label)?;
         let labels: Vec<_> = names.iter().map(String::as_str).zip(labels).collect();
-        let append = || self.writer.append_within(POLL_INTERVAL, &letters, unitary, &labels);
+        let append = || self.writer.append_within(POLL_INTERVAL, circuits.circuit(0), unitary, &labels);
         until_done(py, &self.writer, || Ok(append()?.then_some(())))
     }
 
@@ -158,6 +168,8 @@ impl Writer {
     ///     circuits: a sequence of k circuits as in `append`, or an integer array of shape (k,
     ///         longest): numbers of letters, padded with -1.
     ///     unitaries: an array of shape (k, d, d), as in `append`.
+    ///     angles: the free angles of the letters, if the circuits do not have them in their texts:
+    ///         an array of shape (k, longest, 3), as `Corpus.angles` returns it.
     ///     **labels: k numbers or k strings by name. None adds no label.
     ///
     /// Raises:
@@ -171,15 +183,20 @@ impl Writer {
     ///     ...     writer.extend(np.array([[0, 1, 0], [1, -1, -1]]), reward=[0.5, 1.0])
     ///     >>> qorpus.open("many.db").circuits(slice(None))
     ///     [('h 0', 't 0', 'h 0'), ('t 0',)]
-    #[pyo3(signature = (circuits, unitaries=None, **labels))]
+    #[pyo3(signature = (circuits, unitaries=None, *, angles=None, **labels))]
     fn extend(
         &self,
         py: Python<'_>,
         circuits: &Bound<'_, PyAny>,
         unitaries: Option<&Bound<'_, PyAny>>,
+        angles: Option<&Bound<'_, PyAny>>,
         labels: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<()> {
-        let circuits = letters::circuits(self.writer.recipe().alphabet(), circuits)?;
+        let alphabet = self.writer.recipe().alphabet();
+        let mut circuits = letters::circuits(alphabet, circuits)?;
+        if let Some(angles) = angles {
+            circuits = letters::with_angles(alphabet, &circuits, angles)?;
+        }
         let records = Some(circuits.len());
         let unitaries = unitaries.map(|unitaries| self.unitaries(unitaries, records)).transpose()?;
         let unitaries = unitaries.as_ref().map(|unitaries| unitaries.as_slice()).transpose()?;
