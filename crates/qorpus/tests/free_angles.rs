@@ -113,7 +113,7 @@ fn appended_angles_come_back() {
             assert!(writer.append(circuit, Some(&other), &[]).unwrap_err().to_string().contains("rz(0.3) 0"));
         }
         writer.close().unwrap();
-        let corpus = Corpus::open(&[path.clone()]).unwrap();
+        let corpus = Corpus::open(std::slice::from_ref(&path)).unwrap();
         assert_eq!(corpus.len().unwrap(), 1_100);
         let ids: Vec<u64> = (0..1_100).rev().collect();
         let rows = rows(&corpus, &ids);

@@ -122,8 +122,8 @@ impl<const TERMS: usize> SmallLetter<TERMS> {
     #[inline(always)]
     fn own_factors<V: Vector<WIDTH>>(&self) -> [V; TERMS] {
         let mut factors = [V::splat(0.0); TERMS];
-        for term in 0..TERMS {
-            factors[term] = V::load(&self.factors[term]);
+        for (factor, own) in factors.iter_mut().zip(&self.factors) {
+            *factor = V::load(own);
         }
         factors
     }
@@ -147,9 +147,9 @@ fn factors_at<const TERMS: usize, V: Vector<WIDTH>>(letter: &FreeLetter, angles:
     let mut factors = [V::splat(0.0); TERMS];
     for (number, weights) in letter.numbers(angles).into_iter().zip(&letter.weights) {
         let number = V::splat(number);
-        for term in 0..TERMS {
+        for (factor, weights) in factors.iter_mut().zip(weights) {
             // All but one of the products are zero.
-            factors[term] = factors[term].plus(number.times(V::load(&weights[term])));
+            *factor = factor.plus(number.times(V::load(weights)));
         }
     }
     factors
