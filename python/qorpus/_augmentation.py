@@ -27,6 +27,9 @@ MASK = (1 << 64) - 1
 #: Matrices whose entries differ by less are equal: the rounding of exact angles.
 ROUNDING = 1e-12
 
+#: Angles at which a gate has no symmetry that it does not have at all angles.
+GENERIC_ANGLES = ("0.3", "1.1", "-2")
+
 #: More qubits than a corpus has, and the place of qubits that a letter does not have.
 NOWHERE = 8
 
@@ -54,10 +57,11 @@ class Augmentation:
         ids: NDArray[np.int64],
         unitaries: NDArray[Any] | None,
         circuits: NDArray[np.int32] | None,
+        angles: NDArray[np.float64] | None,
         seed: int,
         epoch: int,
-    ) -> tuple[NDArray[Any] | None, NDArray[np.int32] | None]:
-        """Return the augmented unitaries and circuits of these records."""
+    ) -> tuple[NDArray[Any] | None, NDArray[np.int32] | None, NDArray[np.float64] | None]:
+        """Return the augmented unitaries, circuits and free angles of these records."""
         words = {each: _words(ids, seed, epoch, KINDS.index(each)) for each in self.kinds}
         if self._inverse is not None:
             chosen = words["inverse"] >> np.uint64(63) == 1
@@ -66,8 +70,12 @@ class Augmentation:
                 unitaries = unitaries.copy()
                 unitaries[chosen] = adjoint
             if circuits is not None:
+                places = _backwards(circuits[chosen])
+                if angles is not None:
+                    angles = angles.copy()
+                    angles[chosen] = _inverse_angles(_moved(angles[chosen], places))
                 circuits = circuits.copy()
-                circuits[chosen] = self._inverse[_reversed(circuits[chosen])]
+                circuits[chosen] = self._inverse[_moved(circuits[chosen], places)]
         if self._letters is not None:
             count = np.uint64(len(self._letters))
             turn = ((words["permutation"] >> np.uint64(32)) * count >> np.uint64(32)).astype(np.intp)
@@ -81,7 +89,7 @@ class Augmentation:
         if "phase" in self.kinds and unitaries is not None:
             angles = (words["phase"] >> np.uint64(11)) * (2 * np.pi / 2**53)
             unitaries = (unitaries * np.exp(1j * angles)[:, None, None]).astype(unitaries.dtype, copy=False)
-        return unitaries, circuits
+        return unitaries, circuits, angles
 
 
 def _words(ids: NDArray[np.int64], seed: int, epoch: int, number: int) -> NDArray[np.uint64]:
@@ -97,12 +105,22 @@ def _scrambled(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return words ^ words >> np.uint64(31)
 
 
-def _reversed(circuits: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Return padded circuits with their letters in the opposite order."""
-    lengths = (circuits >= 0).sum(axis=1)
-    places = lengths[:, None] - 1 - np.arange(circuits.shape[1])
-    # Places of the padding are negative, and its letter is -1.
-    return np.where(places >= 0, np.take_along_axis(circuits, np.maximum(places, 0), axis=1), np.int32(-1))
+def _backwards(circuits: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Return the places of letters in the opposite order; the padding stays where it is."""
+    lengths = (circuits >= 0).sum(axis=1)[:, None]
+    places = np.arange(circuits.shape[1])
+    return np.where(places < lengths, lengths - 1 - places, places)
+
+
+def _moved(values: NDArray[Any], places: NDArray[np.int64]) -> NDArray[Any]:
+    """Return the values of each record from these places."""
+    return values[np.arange(len(values))[:, None], places]
+
+
+def _inverse_angles(angles: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the angles of inverse letters: a rotation turns back, and u3(a, b, c) becomes u3(-a, -c, -b)."""
+    three = ~np.isnan(angles[..., 2:])
+    return -np.where(three, angles[..., [0, 2, 1]], angles)
 
 
 def _basis(permutations: list[tuple[int, ...]], qubits: int, order: str) -> NDArray[np.intp]:
@@ -125,9 +143,9 @@ class _Letters:
         self.matrices = []
         for gate in self.gates:
             try:
-                matrix = own[gate] if gate in own else _qorpus.matrix(gate)
+                matrix = own[gate] if gate in own else _qorpus.matrix(_at_generic_angles(gate))
             except InvalidArgument as error:
-                raise InvalidArgument(f"gate '{gate}' has no matrix of its own, so augment may contain only 'phase'") from error
+                raise InvalidArgument(f"gate '{gate}' has no matrix, so augment may contain only 'phase'") from error
             self.matrices.append(np.asarray(matrix))
 
     def inverse(self) -> NDArray[np.int32]:
@@ -138,7 +156,13 @@ class _Letters:
         inverse = np.full(len(self.letters) + 1, -1, np.int32)
         for others in at.values():
             for place, matrix in others:
-                found = [other for other, candidate in others if _equal(candidate, matrix.conj().T)]
+                if "?" in self.gates[self.letters[place][0]]:
+                    # The same letter by other angles.
+                    inverse[place] = place
+                    continue
+                # A letter whose angle is free has no matrix of its own.
+                fixed = [other for other in others if "?" not in self.gates[self.letters[other[0]][0]]]
+                found = [other for other, candidate in fixed if _equal(candidate, matrix.conj().T)]
                 if not found:
                     raise InvalidArgument(
                         f"augment by inverse needs the inverse of every letter, global phase included; '{self.names[place]}' "
@@ -172,6 +196,13 @@ class _Letters:
             reason = "there is only one qubit" if self.qubits == 1 else "every other one moves some gate to where the corpus has none"
             raise InvalidArgument(f"augment by permutation needs a permutation of the qubits other than the identity: {reason}")
         return kept, np.array(images, np.int32)
+
+
+def _at_generic_angles(gate: str) -> str:
+    """Return the name of a gate with values for its free angles."""
+    for angle in GENERIC_ANGLES:
+        gate = gate.replace("?", angle, 1)
+    return gate
 
 
 def _ascending(matrix: NDArray[Any], qubits: Sequence[int]) -> NDArray[Any]:

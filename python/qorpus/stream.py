@@ -320,7 +320,8 @@ class Stream:
             circuits = self.records.letters_array(places)
             angles = self.records.angles(places) if has_free_angles(self.records) else None
         if self.augment:
-            unitaries, circuits = self._augmentation.apply(ids, unitaries, circuits, self.seed, self.epoch)
+            augmented = self._augmentation.apply(ids, unitaries, circuits, angles, self.seed, self.epoch)
+            unitaries, circuits, angles = augmented
         if unitaries is not None and "channels" in self.columns:
             channels = _qorpus.channels(unitaries).astype(self.dtype.type(0).real.dtype, copy=False)
         if unitaries is not None:

@@ -170,8 +170,16 @@ def test_streams_bring_angles(window):
     batch = next(iter(recipe.torch(batch_size=64, shuffle=False)))
     assert np.array_equal(batch["angles"].numpy(), recipe.angles(slice(64)), equal_nan=True)
     assert recipe.torch()[3]["angles"].shape == (12, 3)
-    with pytest.raises(qorpus.InvalidArgument, match="no matrix of its own"):
-        recipe.stream(64, augment=["inverse"])
+
+
+def test_augmented_circuits_have_their_unitaries():
+    recipe = qorpus.Recipe("rz(?),u3(?,?,?),h,cp(?),crx(?),cx", 3, random=200, length=(0, 9), seed=2)
+    for augment in (["inverse"], ["permutation"], ["inverse", "permutation"]):
+        for batch in recipe.stream(100, seed=3, augment=augment):
+            with qorpus.Writer(f"{'-'.join(augment)}-{batch.ids[0]}.db", recipe.gates, 3, check="exact") as writer:
+                writer.extend(batch.circuits, batch.unitaries, angles=batch.angles)
+            changed = [not np.array_equal(a, b) for a, b in zip(batch.circuits, recipe.letters_array(batch.ids))]
+            assert sum(changed) > 20
 
 
 def test_files_have_angles(tmp_path):
