@@ -87,8 +87,8 @@ class Augmentation:
                 flat = unitaries.reshape(len(ids), dim * dim)
                 unitaries = np.take_along_axis(flat, places.reshape(len(ids), -1), axis=1).reshape(unitaries.shape)
         if "phase" in self.kinds and unitaries is not None:
-            angles = (words["phase"] >> np.uint64(11)) * (2 * np.pi / 2**53)
-            unitaries = (unitaries * np.exp(1j * angles)[:, None, None]).astype(unitaries.dtype, copy=False)
+            phases = (words["phase"] >> np.uint64(11)) * (2 * np.pi / 2**53)
+            unitaries = (unitaries * np.exp(1j * phases)[:, None, None]).astype(unitaries.dtype, copy=False)
         return unitaries, circuits, angles
 
 
