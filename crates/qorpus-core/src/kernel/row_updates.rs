@@ -6,8 +6,7 @@
 //! nothing, and adjacent rows that are updated alike are updated as one.
 
 use crate::alphabet::{Alphabet, Letter};
-use crate::gate::rotation::MAX_NUMBERS;
-use crate::kernel::free_letter::{FreeLetter, Source};
+use crate::kernel::free_letter::{FreeLetters, Numbers, Source};
 use crate::kernel::letter_rows::LetterRows;
 use crate::kernel::representation::Representation;
 use crate::simd::vector::Vector;
@@ -118,7 +117,7 @@ impl RowUpdate {
     /// Takes the sources of its numbers from the first of `sources` and returns the update with the
     /// numbers of a rotation.
     #[inline(always)]
-    fn at(&self, sources: &mut &[Source], numbers: &[f64; MAX_NUMBERS]) -> RowUpdate {
+    fn at(&self, sources: &mut &[Source], numbers: &Numbers) -> RowUpdate {
         let mut next = || {
             let (source, rest) = sources.split_first().expect("a source of each number");
             *sources = rest;
@@ -329,21 +328,25 @@ impl<const WIDTH: usize, V: Vector<WIDTH>> Representation for SplitRows<'_, WIDT
         &self,
         from: &[f64],
         letters: &[u16],
-        free: &[Option<FreeLetter>],
-        mut angles: &[f64],
+        free: &FreeLetters,
+        numbers: &mut &[Numbers],
         to: &mut [f64],
     ) {
         let to = Self::copied(from, to);
         for &letter in letters {
             let steps = &self.letters[usize::from(letter)];
-            let Some(letter) = &free[usize::from(letter)] else {
-                steps.iter().for_each(|step| step.apply::<WIDTH, V>(to, self.dim));
+            let letter = &free.letters[usize::from(letter)];
+            if letter.angles == 0 {
+                for step in steps {
+                    step.apply::<WIDTH, V>(to, self.dim);
+                }
                 continue;
-            };
-            let (numbers, mut sources) = (letter.numbers(&mut angles), &letter.sources[..]);
-            for step in steps {
-                step.at(&mut sources, &numbers).apply::<WIDTH, V>(to, self.dim);
             }
+            let mut sources = &letter.sources[..];
+            for step in steps {
+                step.at(&mut sources, &numbers[0]).apply::<WIDTH, V>(to, self.dim);
+            }
+            *numbers = &numbers[1..];
         }
     }
 

@@ -5,7 +5,7 @@
 //! than it saves.
 
 use crate::alphabet::{Alphabet, Letter};
-use crate::kernel::free_letter::FreeLetter;
+use crate::kernel::free_letter::{FreeLetter, FreeLetters, Numbers};
 use crate::kernel::letter_rows::LetterRows;
 use crate::kernel::representation::Representation;
 use crate::simd::vector::{Vector, place};
@@ -141,16 +141,19 @@ pub(crate) struct SmallUnitaries<'a, const VECTORS: usize, const TERMS: usize, V
     vector: PhantomData<V>,
 }
 
-/// Returns the factors of a letter at the first of `angles`, which it takes.
+/// Returns the factors of a letter that has these numbers. Unless `IS_GENERAL`, no number leaves its
+/// half.
 #[inline(always)]
-fn factors_at<const TERMS: usize, V: Vector<WIDTH>>(letter: &FreeLetter, angles: &mut &[f64]) -> [V; TERMS] {
+fn factors_at<const TERMS: usize, const IS_GENERAL: bool, V: Vector<WIDTH>>(
+    letter: &FreeLetter,
+    numbers: &Numbers,
+) -> [V; TERMS] {
+    let (numbers, groups) = (V::load(numbers), &letter.groups[..TERMS]);
     let mut factors = [V::splat(0.0); TERMS];
-    for (number, weights) in letter.numbers(angles).into_iter().zip(&letter.weights) {
-        let number = V::splat(number);
-        for term in 0..TERMS {
-            // All but one of the products are zero.
-            factors[term] = factors[term].plus(number.times(V::load(&weights[term])));
-        }
+    for term in 0..TERMS {
+        let places = &groups[term].places;
+        let own = if IS_GENERAL { numbers.permuted(places) } else { numbers.permuted_within_halves(places) };
+        factors[term] = own.times(V::load(&groups[term].factors));
     }
     factors
 }
@@ -173,6 +176,27 @@ impl<'a, const VECTORS: usize, const TERMS: usize, V: Vector<WIDTH>> SmallUnitar
                 _ => sum.act::<V, false>(factors, *vector),
             };
         }
+    }
+
+    /// Lets letters act, some with free angles that have these numbers, and returns how many do.
+    #[inline(always)]
+    fn act_at<const IS_GENERAL: bool>(
+        &self,
+        letters: &[u16],
+        free: &FreeLetters,
+        numbers: &[Numbers],
+        vectors: &mut [V; VECTORS],
+    ) -> usize {
+        let mut taken = 0;
+        for &letter in letters {
+            let (sum, free) = (&self.letters[usize::from(letter)], &free.letters[usize::from(letter)]);
+            // Without branches: of a fixed letter, the factors are multiples of the 1 that any
+            // numbers have.
+            let factors = factors_at::<TERMS, IS_GENERAL, V>(free, &numbers[taken]);
+            taken += usize::from(free.angles > 0);
+            Self::act(sum, &factors, vectors);
+        }
+        taken
     }
 }
 
@@ -212,20 +236,18 @@ impl<const VECTORS: usize, const TERMS: usize, V: Vector<WIDTH>> Representation
         &self,
         from: &[f64],
         letters: &[u16],
-        free: &[Option<FreeLetter>],
-        mut angles: &[f64],
+        free: &FreeLetters,
+        numbers: &mut &[Numbers],
         to: &mut [f64],
     ) {
         let (from, to) = (from.as_chunks::<WIDTH>().0, to.as_chunks_mut::<WIDTH>().0);
         let mut vectors: [_; VECTORS] = array::from_fn(|k| V::load(&from[k]));
-        for &letter in letters {
-            let sum = &self.letters[usize::from(letter)];
-            let factors = match &free[usize::from(letter)] {
-                None => sum.own_factors(),
-                Some(letter) => factors_at(letter, &mut angles),
-            };
-            Self::act(sum, &factors, &mut vectors);
-        }
+        let taken = if free.has_general {
+            self.act_at::<true>(letters, free, numbers, &mut vectors)
+        } else {
+            self.act_at::<false>(letters, free, numbers, &mut vectors)
+        };
+        *numbers = &numbers[taken..];
         for (vector, to) in vectors.into_iter().zip(to) {
             vector.store(to);
         }
