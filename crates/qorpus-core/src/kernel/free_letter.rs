@@ -6,7 +6,7 @@
 //! same places. The first number of every rotation is 1, so that fixed letters need no branch.
 
 use crate::alphabet::Alphabet;
-use crate::gate::rotation::{GENERIC_ANGLES, MAX_NUMBERS, Rotation};
+use crate::gate::rotation::{GENERIC_ANGLES, MAX_GATE_ANGLES, MAX_NUMBERS, Rotation};
 use crate::simd::vector::place;
 
 /// The numbers of a rotation at its angles. If all rotations of an alphabet have one angle, the
@@ -19,14 +19,15 @@ pub(crate) struct FreeLetters {
     pub(crate) letters: Vec<FreeLetter>,
     /// Whether a letter has more than one angle.
     pub(crate) has_general: bool,
+    /// The factor of every angle in its argument, if all letters have one angle and the same factor;
+    /// any if all have more.
+    pub(crate) common_scale: Option<f64>,
 }
 
 /// A letter, with free angles or without.
 #[derive(Debug, Clone)]
 pub(crate) struct FreeLetter {
-    /// The rotation by free angles.
-    pub(crate) rotation: Option<Rotation>,
-    /// The number of its angles.
+    /// The number of its free angles.
     pub(crate) angles: usize,
     /// The factor of its angle in the argument of cosine and sine, if it has one angle.
     pub(crate) scale: f64,
@@ -59,9 +60,28 @@ impl FreeLetters {
         let letter =
             |(number, rotation)| FreeLetter::new(rotation, prepared(number).into_iter(), has_general);
         alphabet.has_free_angles().then(|| {
-            let letters = rotations.enumerate().map(letter).collect();
-            FreeLetters { letters, has_general }
+            let letters: Vec<_> = rotations.enumerate().map(letter).collect();
+            let mut free = letters.iter().filter(|letter| letter.angles > 0);
+            let kind = |letter: &FreeLetter| (letter.angles, letter.scale);
+            let first = free.next().map(kind);
+            let are_alike = free.all(|letter| Some(kind(letter)) == first);
+            FreeLetters {
+                common_scale: first.filter(|_| are_alike).map(|(_, scale)| scale),
+                letters,
+                has_general,
+            }
         })
+    }
+}
+
+impl FreeLetters {
+    /// Checks that the letters of circuit `index` with free angles, which are so many, have these
+    /// angles.
+    #[inline(always)]
+    pub(crate) fn check(&self, index: usize, count: usize, angles: &[f64]) {
+        let each = if self.has_general { MAX_GATE_ANGLES } else { 1 };
+        let is_right = self.common_scale.is_none() || each * count == angles.len();
+        assert!(is_right, "circuit {index} has other angles than its letters");
     }
 }
 
@@ -74,7 +94,7 @@ impl FreeLetter {
         let sources: Vec<_> = prepared.map(source).collect();
         let groups = sources.chunks(8).map(|sources| SourceGroup::new(sources, has_general)).collect();
         let (angles, scale) = (rotation.map_or(0, Rotation::angles), rotation.map_or(0.0, Rotation::scale));
-        FreeLetter { rotation, angles, scale, sources, groups }
+        FreeLetter { angles, scale, sources, groups }
     }
 }
 

@@ -2,9 +2,7 @@
 //! cosines of many arguments take little more time than those of one.
 
 use crate::circuit::Circuits;
-use crate::gate::rotation::{
-    GENERAL_ARGUMENTS, MAX_GATE_ANGLES, Rotation, general_arguments, general_numbers,
-};
+use crate::gate::rotation::{GENERAL_ARGUMENTS, general_arguments, general_numbers};
 use crate::kernel::free_letter::{FreeLetters, Numbers};
 use crate::kernel::representation::AlignedBuffer;
 use crate::simd::sincos::sincos;
@@ -28,8 +26,10 @@ pub(crate) fn group_end(circuits: &Circuits, first: usize) -> usize {
 /// The buffers of the numbers of a group.
 #[derive(Debug, Default)]
 pub(crate) struct FreeNumbers {
-    /// The letters with free angles, and the place of the first angle of each. More may follow.
+    /// The letters with free angles, and the place of the first angle of each, unless all are alike.
     found: Vec<(u16, usize)>,
+    /// The number of arguments.
+    count: usize,
     arguments: AlignedBuffer,
     sin: AlignedBuffer,
     cos: AlignedBuffer,
@@ -41,7 +41,8 @@ impl FreeNumbers {
     /// the identity at the end.
     ///
     /// # Panics
-    /// If a circuit has other angles than its letters.
+    /// If a circuit has other angles than its letters. If all such letters are alike, this is left
+    /// to [`FreeLetters::check`].
     #[inline(always)]
     pub(crate) fn compute(
         &mut self,
@@ -49,95 +50,109 @@ impl FreeNumbers {
         circuits: &Circuits,
         group: Range<usize>,
     ) -> &[Numbers] {
+        let angles = circuits.angles_of(group.clone());
+        if letters.common_scale.is_none() {
+            self.find(letters, circuits, group);
+        }
         if letters.has_general {
-            self.of_any(letters, circuits, group)
+            self.general_arguments(letters, angles);
         } else {
-            self.of_single_angles(letters, circuits, group)
+            self.single_arguments(letters, angles);
         }
+        let (sin, cos) = (self.sin.room(self.count), self.cos.room(self.count));
+        sincos(self.arguments.room(self.count), sin, cos);
+        if letters.has_general { self.general_numbers(letters) } else { self.single_numbers() }
     }
 
-    /// Computes the numbers where each rotation has one angle.
+    /// Writes the arguments where each rotation has one angle.
     #[inline(always)]
-    fn of_single_angles(
-        &mut self,
-        letters: &FreeLetters,
-        circuits: &Circuits,
-        group: Range<usize>,
-    ) -> &[Numbers] {
-        let angles = circuits.angles_of(group.clone());
-        let count = angles.len();
-        let arguments = self.arguments.room(count + 1);
-        let mut found = 0;
-        for index in group {
-            let end = found + circuits.angles(index).len();
-            // Without branches, which could not be predicted: the factor of a fixed letter is
-            // overwritten.
-            for &letter in circuits.get(index) {
-                let letter = &letters.letters[usize::from(letter)];
-                arguments[found.min(count)] = letter.scale;
-                found += letter.angles;
+    fn single_arguments(&mut self, letters: &FreeLetters, angles: &[f64]) {
+        self.count = angles.len();
+        let arguments = self.arguments.room(angles.len());
+        if let Some(scale) = letters.common_scale {
+            for (argument, angle) in arguments.iter_mut().zip(angles) {
+                *argument = angle * scale;
             }
-            check(index, found, end);
+            return;
         }
-        for k in 0..count {
-            arguments[k] *= angles[k];
+        for ((argument, angle), &(letter, _)) in arguments.iter_mut().zip(angles).zip(&self.found) {
+            *argument = angle * letters.letters[usize::from(letter)].scale;
         }
-        let (sin, cos) = (self.sin.room(count), self.cos.room(count));
-        sincos(&arguments[..count], sin, cos);
-        let numbers = room_of(&mut self.numbers, count);
-        for k in 0..count {
-            numbers[k] = [1.0, cos[k], sin[k], 0.0, 1.0, cos[k], sin[k], 0.0];
-        }
-        numbers
     }
 
-    /// Computes the numbers where some rotations have three angles.
+    /// Writes the arguments where some rotations have three angles.
     #[inline(always)]
-    fn of_any(&mut self, letters: &FreeLetters, circuits: &Circuits, group: Range<usize>) -> &[Numbers] {
-        let angles = circuits.angles_of(group.clone());
-        let count = self.find(letters, circuits, group);
-        let found = &self.found[..count];
-        let arguments = self.arguments.room(GENERAL_ARGUMENTS * count);
-        for (own, &(letter, place)) in arguments.as_chunks_mut::<GENERAL_ARGUMENTS>().0.iter_mut().zip(found)
-        {
-            *own = match letters.letters[usize::from(letter)].rotation {
-                Some(Rotation::General) => general_arguments(array_at(angles, place)),
-                // The others repeat it.
-                _ => [angles[place] * letters.letters[usize::from(letter)].scale; GENERAL_ARGUMENTS],
+    fn general_arguments(&mut self, letters: &FreeLetters, angles: &[f64]) {
+        if letters.common_scale.is_some() {
+            let angles = angles.as_chunks().0;
+            self.count = GENERAL_ARGUMENTS * angles.len();
+            let arguments = self.arguments.room(self.count).as_chunks_mut().0;
+            for (own, angles) in arguments.iter_mut().zip(angles) {
+                *own = general_arguments(*angles);
+            }
+            return;
+        }
+        self.count = GENERAL_ARGUMENTS * self.found.len();
+        let arguments = self.arguments.room(self.count).as_chunks_mut().0;
+        for (own, &(letter, place)) in arguments.iter_mut().zip(&self.found) {
+            let letter = &letters.letters[usize::from(letter)];
+            *own = match angles[place..place + letter.angles] {
+                [theta, phi, lambda] => general_arguments([theta, phi, lambda]),
+                // Its argument, as often as others have one.
+                _ => [angles[place] * letter.scale; GENERAL_ARGUMENTS],
             };
         }
-        let (sin, cos) = (self.sin.room(GENERAL_ARGUMENTS * count), self.cos.room(GENERAL_ARGUMENTS * count));
-        sincos(arguments, sin, cos);
-        let numbers = room_of(&mut self.numbers, count);
-        let parts = sin.as_chunks().0.iter().zip(cos.as_chunks().0);
-        for ((own, &(letter, _)), (&sin, &cos)) in numbers.iter_mut().zip(found).zip(parts) {
-            *own = match letters.letters[usize::from(letter)].rotation {
-                Some(Rotation::General) => general_numbers(sin, cos),
-                _ => [1.0, cos[0], sin[0], 0.0, 0.0, 0.0, 0.0, 0.0],
-            };
-        }
-        numbers
     }
 
-    /// Finds the letters with free angles and returns their number.
+    /// Finds the letters with free angles.
     #[inline(always)]
-    fn find(&mut self, letters: &FreeLetters, circuits: &Circuits, group: Range<usize>) -> usize {
-        let room = circuits.letters(group.clone()).len() + 1;
-        if self.found.len() < room {
-            self.found.resize(room, (0, 0));
-        }
+    fn find(&mut self, letters: &FreeLetters, circuits: &Circuits, group: Range<usize>) {
+        self.found.resize(circuits.letters(group.clone()).len() + 1, (0, 0));
         let (mut count, mut place) = (0, 0);
         for index in group {
             let end = place + circuits.angles(index).len();
+            // Without branches, which could not be predicted: the next letter overwrites a fixed
+            // one.
             for &letter in circuits.get(index) {
                 self.found[count] = (letter, place);
                 let angles = letters.letters[usize::from(letter)].angles;
                 count += usize::from(angles > 0);
                 place += angles;
             }
-            check(index, place, end);
+            assert!(place == end, "circuit {index} has other angles than its letters");
         }
-        count
+        self.found.truncate(count);
+    }
+
+    /// Returns the numbers where each rotation has one angle.
+    #[inline(always)]
+    fn single_numbers(&mut self) -> &[Numbers] {
+        let (sin, cos) = (self.sin.room(self.count), self.cos.room(self.count));
+        let numbers = room_of(&mut self.numbers, self.count);
+        for ((own, &sin), &cos) in numbers.iter_mut().zip(&*sin).zip(&*cos) {
+            *own = [1.0, cos, sin, 0.0, 1.0, cos, sin, 0.0];
+        }
+        numbers
+    }
+
+    /// Returns the numbers where some rotations have three angles.
+    #[inline(always)]
+    fn general_numbers(&mut self, letters: &FreeLetters) -> &[Numbers] {
+        let (sin, cos) = (self.sin.room(self.count).as_chunks().0, self.cos.room(self.count).as_chunks().0);
+        let numbers = room_of(&mut self.numbers, sin.len());
+        for ((own, &sin), &cos) in numbers.iter_mut().zip(sin).zip(cos) {
+            *own = general_numbers(sin, cos);
+        }
+        if letters.common_scale.is_none() {
+            for ((own, &(letter, _)), (sin, cos)) in
+                numbers.iter_mut().zip(&self.found).zip(sin.iter().zip(cos))
+            {
+                if letters.letters[usize::from(letter)].angles == 1 {
+                    *own = [1.0, cos[0], sin[0], 0.0, 0.0, 0.0, 0.0, 0.0];
+                }
+            }
+        }
+        numbers
     }
 }
 
@@ -147,17 +162,4 @@ fn room_of(numbers: &mut AlignedBuffer, count: usize) -> &mut [Numbers] {
     let numbers = numbers.room(8 * (count + 1)).as_chunks_mut().0;
     numbers[count] = [1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0];
     numbers
-}
-
-/// Checks that the letters of a circuit have taken its angles.
-#[inline(always)]
-fn check(index: usize, taken: usize, end: usize) {
-    assert!(taken == end, "circuit {index} has other angles than its letters");
-}
-
-#[inline(always)]
-fn array_at(angles: &[f64], place: usize) -> [f64; MAX_GATE_ANGLES] {
-    let mut own = [0.0; MAX_GATE_ANGLES];
-    own.copy_from_slice(&angles[place..place + MAX_GATE_ANGLES]);
-    own
 }

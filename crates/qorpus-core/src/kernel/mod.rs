@@ -170,8 +170,10 @@ impl UnitaryBatch<'_> {
             while first < self.circuits.len() {
                 let end = group_end(self.circuits, first);
                 let mut numbers = self.scratch.numbers.compute(free, self.circuits, first..end);
-                for (circuit, out) in outputs.by_ref().take(end - first) {
+                for (index, (circuit, out)) in (first..end).zip(outputs.by_ref()) {
+                    let before = numbers.len();
                     representation.advance_at(identity, circuit, free, &mut numbers, current);
+                    free.check(index, before - numbers.len(), self.circuits.angles(index));
                     representation.finish(current, out);
                 }
                 first = end;

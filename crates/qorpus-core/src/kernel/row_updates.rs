@@ -125,9 +125,13 @@ impl RowUpdate {
         };
         let block = match &self.block {
             RowBlock::Scale { row, .. } => RowBlock::Scale { row: *row, factor: next() },
-            RowBlock::Turn { rows, .. } => RowBlock::Turn { rows: *rows, matrix: [(); 4].map(|()| next()) },
+            // Not by `map`, which would become a call.
+            RowBlock::Turn { rows, .. } => {
+                RowBlock::Turn { rows: *rows, matrix: [next(), next(), next(), next()] }
+            }
             RowBlock::Pair { rows, .. } => {
-                RowBlock::Pair { rows: *rows, matrix: [(); 4].map(|()| Complex64::new(next(), next())) }
+                let mut entry = || Complex64::new(next(), next());
+                RowBlock::Pair { rows: *rows, matrix: [entry(), entry(), entry(), entry()] }
             }
             // A rotation mixes two rows.
             fixed => fixed.clone(),
@@ -342,11 +346,12 @@ impl<const WIDTH: usize, V: Vector<WIDTH>> Representation for SplitRows<'_, WIDT
                 }
                 continue;
             }
+            let (own, rest) = numbers.split_first().expect("a circuit has the angles of its letters");
             let mut sources = &letter.sources[..];
             for step in steps {
-                step.at(&mut sources, &numbers[0]).apply::<WIDTH, V>(to, self.dim);
+                step.at(&mut sources, own).apply::<WIDTH, V>(to, self.dim);
             }
-            *numbers = &numbers[1..];
+            *numbers = rest;
         }
     }
 

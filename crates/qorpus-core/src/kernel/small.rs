@@ -27,7 +27,8 @@ pub(crate) struct SmallLetter<const TERMS: usize> {
 }
 
 /// The letters of an alphabet. `h`, `t`, `cx` and `rx` have two terms, of which the first is a
-/// multiple of the number itself; `sx` and `u3` have four, two complex products.
+/// multiple of the number itself; `sx` and `u3` have four, two complex products. The two terms of a
+/// product take both parts of the same entry.
 #[derive(Debug, Clone)]
 pub(crate) enum SmallLetters {
     Two(Vec<SmallLetter<2>>),
@@ -109,13 +110,15 @@ impl<const TERMS: usize> SmallLetter<TERMS> {
     /// number leaves its half.
     #[inline(always)]
     fn act<V: Vector<WIDTH>, const ONE_QUBIT: bool>(&self, factors: &[V; TERMS], old: V) -> V {
-        let first = factors[0].times(if TERMS == 2 { old } else { self.from::<V, ONE_QUBIT>(old, 0) });
-        let first = first.plus(factors[1].times(self.from::<V, ONE_QUBIT>(old, 1)));
         if TERMS == 2 {
-            return first;
+            let second = factors[1].times(self.from::<V, ONE_QUBIT>(old, 1));
+            return factors[0].times(old).plus(second);
         }
-        let third = factors[2].times(self.from::<V, ONE_QUBIT>(old, 2));
-        first.plus(third.plus(factors[3].times(self.from::<V, ONE_QUBIT>(old, 3))))
+        // The second term of a complex product takes the other parts of the same entries.
+        let (first, third) = (self.from::<V, ONE_QUBIT>(old, 0), self.from::<V, ONE_QUBIT>(old, 2));
+        let one = factors[0].times(first).plus(factors[1].times(first.with_pairs_exchanged()));
+        let other = factors[2].times(third).plus(factors[3].times(third.with_pairs_exchanged()));
+        one.plus(other)
     }
 
     /// Returns the letter's own factors.
@@ -142,9 +145,9 @@ pub(crate) struct SmallUnitaries<'a, const VECTORS: usize, const TERMS: usize, V
 }
 
 /// Returns the factors of a letter that has these numbers. Unless `IS_GENERAL`, no number leaves its
-/// half.
+/// half. On one qubit, the factors of both columns are equal.
 #[inline(always)]
-fn factors_at<const TERMS: usize, const IS_GENERAL: bool, V: Vector<WIDTH>>(
+fn factors_at<const TERMS: usize, const IS_GENERAL: bool, const ONE_QUBIT: bool, V: Vector<WIDTH>>(
     letter: &FreeLetter,
     numbers: &Numbers,
 ) -> [V; TERMS] {
@@ -152,7 +155,11 @@ fn factors_at<const TERMS: usize, const IS_GENERAL: bool, V: Vector<WIDTH>>(
     let mut factors = [V::splat(0.0); TERMS];
     for term in 0..TERMS {
         let places = &groups[term].places;
-        let own = if IS_GENERAL { numbers.permuted(places) } else { numbers.permuted_within_halves(places) };
+        let own = match (IS_GENERAL, ONE_QUBIT) {
+            (false, _) => numbers.permuted_within_halves(places),
+            (true, false) => numbers.permuted(places),
+            (true, true) => numbers.permuted_to_both_halves(places),
+        };
         factors[term] = own.times(V::load(&groups[term].factors));
     }
     factors
@@ -190,9 +197,13 @@ impl<'a, const VECTORS: usize, const TERMS: usize, V: Vector<WIDTH>> SmallUnitar
         let mut taken = 0;
         for &letter in letters {
             let (sum, free) = (&self.letters[usize::from(letter)], &free.letters[usize::from(letter)]);
+            let own = numbers.get(taken).expect("a circuit has the angles of its letters");
             // Without branches: of a fixed letter, the factors are multiples of the 1 that any
             // numbers have.
-            let factors = factors_at::<TERMS, IS_GENERAL, V>(free, &numbers[taken]);
+            let factors = match VECTORS {
+                1 => factors_at::<TERMS, IS_GENERAL, true, V>(free, own),
+                _ => factors_at::<TERMS, IS_GENERAL, false, V>(free, own),
+            };
             taken += usize::from(free.angles > 0);
             Self::act(sum, &factors, vectors);
         }

@@ -31,18 +31,27 @@ pub(crate) struct AngleSampler {
     key: [u32; 2],
     /// For each letter the number of its free angles.
     counts: Arc<[u8]>,
+    /// The number of free angles of every letter, if all have as many.
+    every: Option<usize>,
     /// Whether a letter has an angle theta of `u3`.
     has_thetas: bool,
+    /// Whether all free angles are those of `u3`.
+    has_only_general: bool,
 }
 
 impl AngleSampler {
     /// Returns the sampler of the letters of `alphabet`; `None` if no letter has free angles.
     pub(crate) fn new(alphabet: &Alphabet, seed: u64) -> Option<AngleSampler> {
+        const GENERAL: u8 = MAX_GATE_ANGLES as u8;
         let letters = 0..alphabet.letters().len() as u16;
         let counts: Arc<[u8]> = letters.map(|letter| alphabet.free_angles(letter) as u8).collect();
-        let key = [seed as u32, (seed >> 32) as u32];
-        let has_thetas = counts.contains(&(MAX_GATE_ANGLES as u8));
-        alphabet.has_free_angles().then_some(AngleSampler { key, counts, has_thetas })
+        alphabet.has_free_angles().then(|| AngleSampler {
+            key: [seed as u32, (seed >> 32) as u32],
+            every: counts.iter().all(|count| *count == counts[0]).then_some(counts[0].into()),
+            has_thetas: counts.contains(&GENERAL),
+            has_only_general: counts.iter().all(|count| [0, GENERAL].contains(count)),
+            counts,
+        })
     }
 
     /// Draws the angles of the last circuits of `circuits`, which have these ids and no angles yet.
@@ -53,6 +62,9 @@ impl AngleSampler {
     /// Returns the number of angles of a circuit.
     #[inline(always)]
     fn count(&self, letters: &[u16]) -> usize {
+        if let Some(every) = self.every {
+            return every * letters.len();
+        }
         let mut count = 0;
         for &letter in letters {
             count += usize::from(self.counts[usize::from(letter)]);
@@ -183,10 +195,15 @@ impl Group {
     }
 }
 
-/// Returns the number x of a word.
+/// Returns the number x of a word, in vector instructions, of which many machines have none that
+/// turn 64-bit integers into numbers.
 #[inline(always)]
 fn number(word: u64) -> f64 {
-    ((word >> 11) + 1) as f64 / (1u64 << 52) as f64 - 1.0
+    const STEP: f64 = 1.0 / (1u64 << 52) as f64;
+    // Bits of the fraction make a number in [1, 2): t is twice that much, and 1 or 2.
+    let most = f64::from_bits(word >> 12 | 1.0f64.to_bits());
+    let rest = f64::from_bits(STEP.to_bits() + (word << 41 & 1 << 52));
+    most + most - 3.0 + rest
 }
 
 /// The angles theta of the letters `u3` of a group.
@@ -201,7 +218,25 @@ impl Thetas {
     /// Finds their places and computes them.
     #[inline(always)]
     fn compute(&mut self, sampler: &AngleSampler, letters: &[u16], numbers: &[f64]) {
+        let found = self.find(sampler, letters, numbers.len());
+        self.values.resize(found, 0.0);
+        for (value, &place) in self.values.iter_mut().zip(&self.places) {
+            *value = numbers[place];
+        }
+        acos(&mut self.values);
+    }
+
+    /// Finds their places among `angles` angles and returns their number.
+    #[inline(always)]
+    fn find(&mut self, sampler: &AngleSampler, letters: &[u16], angles: usize) -> usize {
         self.places.resize(letters.len() + 1, 0);
+        if sampler.has_only_general {
+            let found = angles / MAX_GATE_ANGLES;
+            for (number, place) in self.places[..found].iter_mut().enumerate() {
+                *place = number * MAX_GATE_ANGLES;
+            }
+            return found;
+        }
         let (mut found, mut place) = (0, 0);
         // Without branches, which could not be predicted.
         for &letter in letters {
@@ -210,11 +245,7 @@ impl Thetas {
             found += usize::from(count == MAX_GATE_ANGLES);
             place += count;
         }
-        self.values.resize(found, 0.0);
-        for (value, &place) in self.values.iter_mut().zip(&self.places) {
-            *value = numbers[place];
-        }
-        acos(&mut self.values);
+        found
     }
 
     /// Writes them to their places.
@@ -246,6 +277,51 @@ mod tests {
             for index in 0..len as usize {
                 prop_assert_eq!(part.angles(index), whole.angles(start as usize + index));
             }
+        }
+    }
+
+    /// Returns angle k of a record by the definition.
+    fn defined(id: u64, k: usize, is_theta: bool) -> f64 {
+        let blocks = blocks_of_angles(&[id; BATCH], &[k as u64 / 2; BATCH], [9, 0]);
+        let t = (blocks[k % 2][0] >> 11) + 1;
+        let x = t as f64 / (1u64 << 52) as f64 - 1.0;
+        if is_theta { libm::acos(x) } else { x * PI }
+    }
+
+    /// Of short and long circuits, with every number of angles of letters, for all instructions.
+    #[test]
+    fn angles_have_the_defined_bits() {
+        for gates in ["rz(?),h", "rx(?),ry(?)", "u3(?,?,?)", "u3(?,?,?),cx", "h,u3(?,?,?),cp(?)"] {
+            let alphabet = Alphabet::of(gates, 2);
+            for (shortest, longest) in [(0, 30), (900, 1000)] {
+                let drawn = Space::random(&alphabet, 300, 9, shortest, longest).unwrap().listed(0..300);
+                let (mut letters, mut expected) = (Circuits::default(), Circuits::default());
+                for (id, circuit) in (0..).zip(drawn.iter()) {
+                    letters.push(circuit.iter().copied());
+                    expected.push(circuit.iter().copied());
+                    let counts = circuit.iter().map(|&letter| alphabet.free_angles(letter));
+                    let is_theta =
+                        counts.flat_map(|count| (0..count).map(move |place| count == 3 && place == 0));
+                    expected.push_angles(is_theta.enumerate().map(|(k, is_theta)| defined(id, k, is_theta)));
+                }
+                assert!(drawn == expected, "{gates}, {longest} letters");
+                let sampler = AngleSampler::new(&alphabet, 9).unwrap();
+                for instructions in InstructionSet::all() {
+                    let mut circuits = letters.clone();
+                    instructions.run(AngleDraws { sampler: &sampler, ids: 0..300, circuits: &mut circuits });
+                    assert!(circuits == expected, "{gates}, {longest} letters, {instructions:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_have_the_defined_bits() {
+        let words = (0..64)
+            .flat_map(|bit| [1u64 << bit, u64::MAX >> bit, u64::MAX << bit, !(1 << bit), 0x5a3 << bit]);
+        for word in words.chain([0]) {
+            let defined = ((word >> 11) + 1) as f64 / (1u64 << 52) as f64 - 1.0;
+            assert_eq!(number(word).to_bits(), defined.to_bits(), "{word:x}");
         }
     }
 
