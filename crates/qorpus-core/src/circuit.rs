@@ -172,18 +172,23 @@ impl Circuits {
     /// If there is no circuit.
     pub fn push_angles(&mut self, angles: impl IntoIterator<Item = f64>) {
         assert!(!self.is_empty(), "a circuit to which the angles belong");
+        self.append_angles(self.len() - 1, angles);
+    }
+
+    /// Appends the angles of circuit `index`, behind which no circuit has angles.
+    pub(crate) fn append_angles(&mut self, index: usize, angles: impl IntoIterator<Item = f64>) {
         let before = self.angles.len();
         self.angles.extend(angles);
         if self.angles.len() > before {
             // Circuits without angles end where the circuit before them ends.
-            self.angle_ends.resize(self.len() - 1, before);
+            self.angle_ends.resize(index, before);
             self.angle_ends.push(self.angles.len());
         }
     }
 
     /// Appends the angles of circuits from number `first` on, one after the other, of which each
     /// has as many as `counts` says. No circuit from `first` on has angles yet.
-    pub(crate) fn append_angles(&mut self, first: usize, counts: &[usize], angles: &[f64]) {
+    pub(crate) fn append_angles_of_many(&mut self, first: usize, counts: &[usize], angles: &[f64]) {
         let Some(last) = counts.iter().rposition(|&count| count > 0) else { return };
         let mut end = self.angles.len();
         self.angles.extend_from_slice(angles);

@@ -92,7 +92,7 @@ impl SimdTask for AngleDraws<'_> {
             group.compact();
             let letters = circuits.letters(first..first + group.counts.len());
             group.turn(sampler, letters);
-            circuits.append_angles(first, &group.counts, &group.angles);
+            circuits.append_angles_of_many(first, &group.counts, &group.angles);
             id += group.counts.len() as u64;
         }
     }
