@@ -47,13 +47,10 @@ fn unitaries(
     let mut out = vec![Complex64::ZERO; batches[0].len() * size];
     for batch in batches {
         kernel.unitaries(batch, &mut scratch, &mut out);
-        for (circuit, unitary) in batch.iter().zip(out.chunks_exact(size)) {
-            assert_eq!(
-                unitary,
-                naive::unitary(alphabet, circuit, &[]),
-                "{name}: {}",
-                alphabet.text(circuit, &[])
-            );
+        for (index, unitary) in out.chunks_exact(size).enumerate() {
+            let (circuit, angles) = (batch.get(index), batch.angles(index));
+            let text = || alphabet.text(circuit, angles);
+            assert_eq!(unitary, naive::unitary(alphabet, circuit, angles), "{name}: {}", text());
         }
     }
     let mut turn = batches.iter().cycle();
@@ -75,6 +72,27 @@ fn kernel(criterion: &mut Criterion) {
             let name = format!("{qubits} qubit{}, {length} letters", if qubits == 1 { "" } else { "s" });
             unitaries(&mut group, &name, &alphabet, &batches(&space, qubits, BATCHES));
         }
+    }
+}
+
+/// Circuits of ten letters, and letters and angles alone.
+fn free_angles(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("free angles");
+    for (gates, qubits) in [
+        ("rz(?);sx", 1),
+        ("rx(?);ry(?);rz(?)", 1),
+        ("u3(?,?,?)", 1),
+        ("rz(?);sx;cx", 2),
+        ("rz(?);sx;cx", 3),
+        ("rx(?);ry(?);rz(?);cp(?)", 3),
+    ] {
+        let gates = || gates.split(';').map(|name| Gate::standard(name).unwrap());
+        let names: Vec<_> = gates().map(|gate| gate.name().to_owned()).collect();
+        let alphabet = Alphabet::new(gates().collect(), qubits, Coupling::All).unwrap();
+        let space = Space::random(&alphabet, 1 << 40, 1, 10, 10).unwrap();
+        let name = format!("{qubits} qubit{}, {}", if qubits == 1 { "" } else { "s" }, names.join(" "));
+        unitaries(&mut group, &name, &alphabet, &batches(&space, qubits, BATCHES));
+        draws(&mut group, &format!("{name}, only drawn"), &space);
     }
 }
 
@@ -129,6 +147,7 @@ fn draws(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, space: &Space) {
     for (index, circuit) in circuits.iter().enumerate() {
         space.circuits(index as u64..index as u64 + 1, &mut one);
         assert_eq!(circuit, one.get(0), "{name}: record {index}");
+        assert_eq!(circuits.angles(index), one.angles(0), "{name}: angles of record {index}");
     }
     group.throughput(Throughput::Elements(records));
     group.bench_function(name, |bencher| {
@@ -156,6 +175,6 @@ criterion_group! {
         .measurement_time(Duration::from_secs(1))
         .sample_size(20)
         .without_plots();
-    targets = kernel, words, sampler, cliffords
+    targets = kernel, free_angles, words, sampler, cliffords
 }
 criterion_main!(core);

@@ -93,8 +93,7 @@ impl Circuits {
     /// If there is no circuit with this index.
     pub fn angles(&self, index: usize) -> &[f64] {
         assert!(index < self.len(), "circuit {index} of {}", self.len());
-        let begin = if index == 0 { 0 } else { self.angle_ends.get(index - 1).copied().unwrap_or(0) };
-        self.angle_ends.get(index).map_or(&[], |&end| &self.angles[begin..end])
+        self.angles_of(index..index + 1)
     }
 
     /// Returns circuit `index`.
@@ -173,21 +172,40 @@ impl Circuits {
     /// If there is no circuit.
     pub fn push_angles(&mut self, angles: impl IntoIterator<Item = f64>) {
         assert!(!self.is_empty(), "a circuit to which the angles belong");
-        self.append_angles(self.len() - 1, |_, own| own.extend(angles));
+        self.append_angles(self.len() - 1, angles);
     }
 
-    /// Lets `append` append the angles of the letters of circuit `index`, behind which no circuit
-    /// has angles.
-    #[inline(always)]
-    pub(crate) fn append_angles(&mut self, index: usize, append: impl FnOnce(&[u16], &mut Vec<f64>)) {
+    /// Appends the angles of circuit `index`, behind which no circuit has angles.
+    pub(crate) fn append_angles(&mut self, index: usize, angles: impl IntoIterator<Item = f64>) {
         let before = self.angles.len();
-        let start = if index == 0 { 0 } else { self.ends[index - 1] };
-        append(&self.letters[start..self.ends[index]], &mut self.angles);
+        self.angles.extend(angles);
         if self.angles.len() > before {
             // Circuits without angles end where the circuit before them ends.
             self.angle_ends.resize(index, before);
             self.angle_ends.push(self.angles.len());
         }
+    }
+
+    /// Appends the angles of circuits from number `first` on, one after the other, of which each
+    /// has as many as `counts` says. No circuit from `first` on has angles yet.
+    pub(crate) fn append_angles_of_many(&mut self, first: usize, counts: &[usize], angles: &[f64]) {
+        let Some(last) = counts.iter().rposition(|&count| count > 0) else { return };
+        let mut end = self.angles.len();
+        self.angles.extend_from_slice(angles);
+        self.angle_ends.resize(first, end);
+        self.angle_ends.extend(counts[..=last].iter().map(|count| {
+            end += count;
+            end
+        }));
+    }
+
+    /// Returns the angles of the circuits in `range`, one after the other.
+    pub(crate) fn angles_of(&self, range: Range<usize>) -> &[f64] {
+        let end = |circuits: usize| match circuits.min(self.angle_ends.len()) {
+            0 => 0,
+            circuits => self.angle_ends[circuits - 1],
+        };
+        &self.angles[end(range.start)..end(range.end)]
     }
 
     /// Returns the angles of all circuits, one after the other.

@@ -75,7 +75,7 @@ impl FreeAngles {
             if !angles.clone().all(f64::is_finite) {
                 return Err(Damage::Circuit);
             }
-            circuits.append_angles(index, |_, all| all.extend(angles));
+            circuits.append_angles(index, angles);
         }
         Ok(rest)
     }

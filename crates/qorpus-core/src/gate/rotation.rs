@@ -1,6 +1,5 @@
 //! Rotations: the standard gates that take angles.
 
-use crate::gate::standard::turn;
 use num_complex::Complex64;
 
 /// The most angles of a gate.
@@ -8,6 +7,9 @@ pub const MAX_GATE_ANGLES: usize = 3;
 
 /// Room for the numbers of a rotation.
 pub(crate) const MAX_NUMBERS: usize = 8;
+
+/// The number of arguments of sine and cosine in the numbers of any unitary.
+pub(crate) const GENERAL_ARGUMENTS: usize = 4;
 
 /// Angles at which no entry is 0 or 1 that is not so at all angles, and entries are equal only if
 /// they are at all angles.
@@ -42,28 +44,21 @@ impl Rotation {
         if self == Rotation::General { 3 } else { 1 }
     }
 
-    /// Returns how many of its numbers its entries consist of.
-    pub(crate) fn number_count(self) -> usize {
-        if self == Rotation::General { MAX_NUMBERS } else { 3 }
+    /// Returns the factor of its angle in the argument of cosine and sine, if it has one angle.
+    pub(crate) fn scale(self) -> f64 {
+        if self == Rotation::Phase { 1.0 } else { 0.5 }
     }
 
     /// Returns the numbers that its entries consist of, as a sum or with another sign: 1, and cosine
     /// and sine; or for any unitary the first entry and both parts of the others. `angles` are as
     /// many as it has.
-    #[inline]
     pub(crate) fn numbers(self, angles: &[f64]) -> [f64; MAX_NUMBERS] {
-        let mut numbers = [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
-        let angle = if self == Rotation::Phase { angles[0] } else { angles[0] / 2.0 };
-        let (sin, cos) = libm::sincos(angle);
-        (numbers[1], numbers[2]) = (cos, sin);
         if self == Rotation::General {
-            let (phi, lambda) = (angles[1], angles[2]);
-            let others = [turn(lambda) * -sin, turn(phi) * sin, turn(phi + lambda) * cos];
-            for (entry, parts) in others.iter().zip(numbers[2..].as_chunks_mut::<2>().0) {
-                *parts = [entry.re, entry.im];
-            }
+            let turns = general_arguments([angles[0], angles[1], angles[2]]).map(libm::sincos);
+            return general_numbers(turns.map(|(sin, _)| sin), turns.map(|(_, cos)| cos));
         }
-        numbers
+        let (sin, cos) = libm::sincos(angles[0] * self.scale());
+        [1.0, cos, sin, 0.0, 0.0, 0.0, 0.0, 0.0]
     }
 
     /// Returns the matrix, row-major, for as many angles as it has.
@@ -81,6 +76,24 @@ impl Rotation {
             }
         }
     }
+}
+
+/// Returns the arguments of sine and cosine in the numbers of any unitary.
+#[inline(always)]
+pub(crate) fn general_arguments([theta, phi, lambda]: [f64; MAX_GATE_ANGLES]) -> [f64; GENERAL_ARGUMENTS] {
+    [theta / 2.0, phi, lambda, phi + lambda]
+}
+
+/// Returns the numbers of any unitary, from the sines and cosines of its arguments.
+#[inline(always)]
+pub(crate) fn general_numbers(
+    sin: [f64; GENERAL_ARGUMENTS],
+    cos: [f64; GENERAL_ARGUMENTS],
+) -> [f64; MAX_NUMBERS] {
+    let [phi, lambda, sum] = [1, 2, 3].map(|k| [cos[k], sin[k]]);
+    let [[b_re, b_im], [c_re, c_im], [d_re, d_im]] = [(lambda, -sin[0]), (phi, sin[0]), (sum, cos[0])]
+        .map(|(turn, factor)| turn.map(|part| part * factor));
+    [1.0, cos[0], b_re, b_im, c_re, c_im, d_re, d_im]
 }
 
 #[cfg(test)]

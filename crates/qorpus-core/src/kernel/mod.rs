@@ -12,6 +12,7 @@
 //! kernel may leave out terms whose coefficient is zero without changing a bit.
 
 pub(crate) mod free_letter;
+pub(crate) mod free_numbers;
 pub(crate) mod letter_rows;
 pub mod naive;
 pub(crate) mod prefix_cache;
@@ -22,7 +23,8 @@ pub(crate) mod small;
 
 use crate::alphabet::Alphabet;
 use crate::circuit::Circuits;
-use crate::kernel::free_letter::FreeLetter;
+use crate::kernel::free_letter::FreeLetters;
+use crate::kernel::free_numbers::{FreeNumbers, group_end};
 use crate::kernel::prefix_cache::PrefixCache;
 use crate::kernel::prefix_table::PrefixTable;
 use crate::kernel::representation::{AlignedBuffer, Representation};
@@ -33,12 +35,13 @@ use crate::simd::vector::{self, Vector};
 use num_complex::Complex64;
 use std::sync::OnceLock;
 
-/// The memory that a kernel reuses from batch to batch: unitaries of prefixes, and the current
-/// unitary.
+/// The memory that a kernel reuses from batch to batch: unitaries of prefixes, the current unitary,
+/// and numbers of letters with free angles.
 #[derive(Debug, Default)]
 pub struct Scratch {
     prefixes: AlignedBuffer,
     current: AlignedBuffer,
+    numbers: FreeNumbers,
 }
 
 /// A kernel that computes unitaries of circuits over one alphabet, on one to eight qubits.
@@ -47,8 +50,8 @@ pub struct Kernel {
     instructions: InstructionSet,
     dim: usize,
     letters: PreparedLetters,
-    /// The letters with free angles, by the numbers of letters; empty if there are none.
-    free: Vec<Option<FreeLetter>>,
+    /// The letters, if some have free angles.
+    free: Option<FreeLetters>,
     /// The table of prefixes, computed when the work is worth it.
     prefix_table: OnceLock<PrefixTable>,
 }
@@ -75,13 +78,7 @@ impl Kernel {
             PreparedLetters::Small(letters) => letters.factors(number).to_vec(),
             PreparedLetters::Rows(letters) => letters[number].iter().flat_map(RowUpdate::numbers).collect(),
         };
-        let mut free = Vec::new();
-        if alphabet.has_free_angles() {
-            let rotations = alphabet.letters().iter().map(|letter| alphabet.gates()[letter.gate].rotation());
-            let of =
-                |(number, rotation): (usize, Option<_>)| Some(FreeLetter::new(rotation?, prepared(number)));
-            free = rotations.enumerate().map(of).collect();
-        }
+        let free = FreeLetters::new(alphabet, prepared);
         Kernel { instructions, dim: alphabet.dim(), letters, free, prefix_table: OnceLock::new() }
     }
 
@@ -93,7 +90,7 @@ impl Kernel {
     ///
     /// # Panics
     /// If `out` does not hold exactly one 2^n x 2^n matrix for each circuit, a letter is not in the
-    /// alphabet, or a circuit lacks angles of its letters.
+    /// alphabet, or a circuit has other angles than its letters.
     pub fn unitaries(&self, circuits: &Circuits, scratch: &mut Scratch, out: &mut [Complex64]) {
         assert_eq!(out.len(), circuits.len() * self.dim * self.dim, "one matrix for each circuit");
         self.instructions.run(UnitaryBatch { kernel: self, circuits, scratch, out });
@@ -165,14 +162,21 @@ impl UnitaryBatch<'_> {
         let size = representation.size();
         let current = self.scratch.current.room(2 * size);
         let (identity, current) = current.split_at_mut(size);
-        let outputs = self.circuits.iter().zip(self.out.chunks_exact_mut(size / 2));
-        if !self.kernel.free.is_empty() {
+        let mut outputs = self.circuits.iter().zip(self.out.chunks_exact_mut(size / 2));
+        if let Some(free) = &self.kernel.free {
             // Circuits share no prefixes: their angles differ.
             representation.identity(identity);
-            for (index, (circuit, out)) in outputs.enumerate() {
-                let angles = self.circuits.angles(index);
-                representation.advance_at(identity, circuit, &self.kernel.free, angles, current);
-                representation.finish(current, out);
+            let mut first = 0;
+            while first < self.circuits.len() {
+                let end = group_end(self.circuits, first);
+                let mut numbers = self.scratch.numbers.compute(free, self.circuits, first..end);
+                for (index, (circuit, out)) in (first..end).zip(outputs.by_ref()) {
+                    let before = numbers.len();
+                    representation.advance_at(identity, circuit, free, &mut numbers, current);
+                    free.check(index, before - numbers.len(), self.circuits.angles(index));
+                    representation.finish(current, out);
+                }
+                first = end;
             }
             return;
         }
@@ -366,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "mid")]
+    #[should_panic(expected = "circuit 0 has other angles than its letters")]
     fn missing_angles_are_refused() {
         let mut circuits = Circuits::default();
         circuits.push([0]);

@@ -1,6 +1,6 @@
 //! The interface of the representations in which unitaries are computed, and their buffers.
 
-use crate::kernel::free_letter::FreeLetter;
+use crate::kernel::free_letter::{FreeLetters, Numbers};
 use bytemuck::{Pod, Zeroable};
 use num_complex::Complex64;
 
@@ -20,14 +20,14 @@ pub(crate) trait Representation {
     /// Lets `letters` act on the unitary `from`, one after the other, and holds the result in `to`.
     fn advance(&self, from: &[f64], letters: &[u16], to: &mut [f64]);
 
-    /// Does as [`advance`](Representation::advance) where letters have free angles: `free` holds
-    /// those that do, by the numbers of letters, and `angles` are theirs, in order.
+    /// Does as [`advance`](Representation::advance) where letters have free angles, whose numbers it
+    /// takes from the first of `numbers`. There must be one more than it takes.
     fn advance_at(
         &self,
         from: &[f64],
         letters: &[u16],
-        free: &[Option<FreeLetter>],
-        angles: &[f64],
+        free: &FreeLetters,
+        numbers: &mut &[Numbers],
         to: &mut [f64],
     );
 

@@ -6,8 +6,7 @@
 //! nothing, and adjacent rows that are updated alike are updated as one.
 
 use crate::alphabet::{Alphabet, Letter};
-use crate::gate::rotation::MAX_NUMBERS;
-use crate::kernel::free_letter::{FreeLetter, Source};
+use crate::kernel::free_letter::{FreeLetters, Numbers, Source};
 use crate::kernel::letter_rows::LetterRows;
 use crate::kernel::representation::Representation;
 use crate::simd::vector::Vector;
@@ -26,7 +25,14 @@ pub(crate) struct RowUpdate {
     fixed: usize,
     /// The length of a run of adjacent numbers that are updated alike.
     run: usize,
+    /// On few qubits, the numbers of the vectors, each half a row, that the block mixes: one pair
+    /// after the other, for all bases and runs. Empty on more qubits.
+    pairs: Vec<[u16; 2]>,
 }
+
+/// The largest dimension on which pairs are listed: half a row is one vector. Nested loops over
+/// bases and runs would end after one or a few turns, which cannot be predicted.
+const LISTED_DIM: usize = 8;
 
 /// Rows, or halves of rows, that are mixed only with each other, by their offsets.
 #[derive(Debug, Clone)]
@@ -69,14 +75,25 @@ fn components(dim: usize, linked: impl Fn(usize, usize) -> bool) -> Vec<Vec<usiz
 }
 
 impl RowUpdate {
+    fn new(block: RowBlock, fixed: usize, run: usize, dim: usize) -> RowUpdate {
+        let mut pairs = Vec::new();
+        if let Some(rows) = block.rows().filter(|_| dim <= LISTED_DIM) {
+            // The two vectors of a complex row are adjacent, and the first is listed.
+            let vectors = if matches!(block, RowBlock::Pair { .. }) { 1 } else { run / dim };
+            for base in (Bases { next: 0, fixed, dim }) {
+                pairs.extend((0..vectors).map(|k| rows.map(|row| ((base + row) / dim + k) as u16)));
+            }
+        }
+        RowUpdate { block, fixed, run, pairs }
+    }
+
     /// Returns the updates of the rows `indices` of a gate's matrix, which are mixed only with each
     /// other.
     fn of(rows: &LetterRows, indices: &[usize], dim: usize) -> Vec<RowUpdate> {
         let own = rows.own();
         let rows_in_a_run = 1 << own.trailing_zeros();
-        let halves = |block| RowUpdate { block, fixed: own, run: dim };
-        let whole =
-            |block| RowUpdate { block, fixed: own | (rows_in_a_run - 1), run: rows_in_a_run * 2 * dim };
+        let halves = |block| RowUpdate::new(block, own, dim, dim);
+        let whole = |block| RowUpdate::new(block, own | (rows_in_a_run - 1), rows_in_a_run * 2 * dim, dim);
 
         let entry = |r: usize, c: usize| rows.entry(indices[r], indices[c]);
         let place = |r: usize| 2 * dim * rows.row(indices[r]);
@@ -115,33 +132,89 @@ impl RowUpdate {
         }
     }
 
-    /// Takes the sources of its numbers from the first of `sources` and returns the update with the
+    /// Takes the sources of its numbers from the first of `sources` and returns the block with the
     /// numbers of a rotation.
     #[inline(always)]
-    fn at(&self, sources: &mut &[Source], numbers: &[f64; MAX_NUMBERS]) -> RowUpdate {
+    fn at(&self, sources: &mut &[Source], numbers: &Numbers) -> RowBlock {
         let mut next = || {
             let (source, rest) = sources.split_first().expect("a source of each number");
             *sources = rest;
             source.of(numbers)
         };
-        let block = match &self.block {
+        match &self.block {
             RowBlock::Scale { row, .. } => RowBlock::Scale { row: *row, factor: next() },
-            RowBlock::Turn { rows, .. } => RowBlock::Turn { rows: *rows, matrix: [(); 4].map(|()| next()) },
+            // Not by `map`, which would become a call.
+            RowBlock::Turn { rows, .. } => {
+                RowBlock::Turn { rows: *rows, matrix: [next(), next(), next(), next()] }
+            }
             RowBlock::Pair { rows, .. } => {
-                RowBlock::Pair { rows: *rows, matrix: [(); 4].map(|()| Complex64::new(next(), next())) }
+                let mut entry = || Complex64::new(next(), next());
+                RowBlock::Pair { rows: *rows, matrix: [entry(), entry(), entry(), entry()] }
             }
             // A rotation mixes two rows.
             fixed => fixed.clone(),
-        };
-        RowUpdate { block, fixed: self.fixed, run: self.run }
+        }
     }
 
-    /// Updates the rows at every base.
+    /// Updates the rows at every base by `block`: its own, or the one at other angles.
     #[inline(always)]
-    fn apply<const WIDTH: usize, V: Vector<WIDTH>>(&self, held: &mut [f64], dim: usize) {
+    fn apply<const WIDTH: usize, V: Vector<WIDTH>>(&self, block: &RowBlock, held: &mut [f64], dim: usize) {
+        if self.pairs.is_empty() {
+            self.apply_to_runs::<WIDTH, V>(block, held, dim);
+        } else {
+            self.apply_to_pairs::<WIDTH, V>(block, held);
+        }
+    }
+
+    /// Updates the pairs of vectors that are listed.
+    #[inline(always)]
+    fn apply_to_pairs<const WIDTH: usize, V: Vector<WIDTH>>(&self, block: &RowBlock, held: &mut [f64]) {
+        let held = vectors(held);
+        match block {
+            RowBlock::Scale { factor, .. } => {
+                let factor = V::splat(*factor);
+                for &[row, _] in &self.pairs {
+                    let row = usize::from(row);
+                    factor.times(V::load(&held[row])).store(&mut held[row]);
+                }
+            }
+            RowBlock::Swap { .. } => {
+                for &[a, b] in &self.pairs {
+                    held.swap(a.into(), b.into());
+                }
+            }
+            RowBlock::Turn { matrix, .. } => {
+                let [m00, m01, m10, m11] = matrix.map(V::splat);
+                for &[a, b] in &self.pairs {
+                    let (a, b) = (usize::from(a), usize::from(b));
+                    let (old_a, old_b) = (V::load(&held[a]), V::load(&held[b]));
+                    m00.times(old_a).plus(m01.times(old_b)).store(&mut held[a]);
+                    m10.times(old_a).plus(m11.times(old_b)).store(&mut held[b]);
+                }
+            }
+            RowBlock::Pair { matrix, .. } => {
+                let matrix = matrix.map(|entry| [V::splat(entry.re), V::splat(entry.im)]);
+                for &[a, b] in &self.pairs {
+                    let (a, b) = (usize::from(a), usize::from(b));
+                    let rows = held.get_disjoint_mut([a, a + 1, b, b + 1]);
+                    pair(rows.expect("rows of a gate are different rows"), &matrix);
+                }
+            }
+            RowBlock::Dense { .. } => unreachable!("blocks of more rows have no pairs"),
+        }
+    }
+
+    /// Updates runs of rows, one after the other.
+    #[inline(always)]
+    fn apply_to_runs<const WIDTH: usize, V: Vector<WIDTH>>(
+        &self,
+        block: &RowBlock,
+        held: &mut [f64],
+        dim: usize,
+    ) {
         let bases = Bases { next: 0, fixed: self.fixed, dim };
         let run = self.run;
-        match &self.block {
+        match block {
             RowBlock::Scale { row, factor } => {
                 let factor = V::splat(*factor);
                 for base in bases {
@@ -210,6 +283,17 @@ impl RowBlock {
                 Some(if swaps { RowBlock::Swap { rows } } else { RowBlock::Turn { rows, matrix } })
             }
             _ => None,
+        }
+    }
+
+    /// Returns the offsets of its two rows, equal if it has one; `None` if it has more.
+    fn rows(&self) -> Option<[usize; 2]> {
+        match self {
+            RowBlock::Scale { row, .. } => Some([*row; 2]),
+            RowBlock::Swap { rows } | RowBlock::Turn { rows, .. } | RowBlock::Pair { rows, .. } => {
+                Some(*rows)
+            }
+            RowBlock::Dense { .. } => None,
         }
     }
 }
@@ -329,21 +413,27 @@ impl<const WIDTH: usize, V: Vector<WIDTH>> Representation for SplitRows<'_, WIDT
         &self,
         from: &[f64],
         letters: &[u16],
-        free: &[Option<FreeLetter>],
-        mut angles: &[f64],
+        free: &FreeLetters,
+        numbers: &mut &[Numbers],
         to: &mut [f64],
     ) {
         let to = Self::copied(from, to);
         for &letter in letters {
             let steps = &self.letters[usize::from(letter)];
-            let Some(letter) = &free[usize::from(letter)] else {
-                steps.iter().for_each(|step| step.apply::<WIDTH, V>(to, self.dim));
+            let letter = &free.letters[usize::from(letter)];
+            if letter.angles == 0 {
+                for step in steps {
+                    step.apply::<WIDTH, V>(&step.block, to, self.dim);
+                }
                 continue;
-            };
-            let (numbers, mut sources) = (letter.numbers(&mut angles), &letter.sources[..]);
-            for step in steps {
-                step.at(&mut sources, &numbers).apply::<WIDTH, V>(to, self.dim);
             }
+            let (own, rest) = numbers.split_first().expect("a circuit has the angles of its letters");
+            let mut sources = &letter.sources[..];
+            for step in steps {
+                let block = step.at(&mut sources, own);
+                step.apply::<WIDTH, V>(&block, to, self.dim);
+            }
+            *numbers = rest;
         }
     }
 
@@ -352,7 +442,7 @@ impl<const WIDTH: usize, V: Vector<WIDTH>> Representation for SplitRows<'_, WIDT
         let to = Self::copied(from, to);
         for &letter in letters {
             for step in &self.letters[usize::from(letter)] {
-                step.apply::<WIDTH, V>(to, self.dim);
+                step.apply::<WIDTH, V>(&step.block, to, self.dim);
             }
         }
     }

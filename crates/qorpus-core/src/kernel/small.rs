@@ -5,7 +5,7 @@
 //! than it saves.
 
 use crate::alphabet::{Alphabet, Letter};
-use crate::kernel::free_letter::FreeLetter;
+use crate::kernel::free_letter::{FreeLetter, FreeLetters, Numbers};
 use crate::kernel::letter_rows::LetterRows;
 use crate::kernel::representation::Representation;
 use crate::simd::vector::{Vector, place};
@@ -27,7 +27,8 @@ pub(crate) struct SmallLetter<const TERMS: usize> {
 }
 
 /// The letters of an alphabet. `h`, `t`, `cx` and `rx` have two terms, of which the first is a
-/// multiple of the number itself; `sx` and `u3` have four, two complex products.
+/// multiple of the number itself; `sx` and `u3` have four, two complex products. The two terms of a
+/// product take both parts of the same entry.
 #[derive(Debug, Clone)]
 pub(crate) enum SmallLetters {
     Two(Vec<SmallLetter<2>>),
@@ -109,13 +110,15 @@ impl<const TERMS: usize> SmallLetter<TERMS> {
     /// number leaves its half.
     #[inline(always)]
     fn act<V: Vector<WIDTH>, const ONE_QUBIT: bool>(&self, factors: &[V; TERMS], old: V) -> V {
-        let first = factors[0].times(if TERMS == 2 { old } else { self.from::<V, ONE_QUBIT>(old, 0) });
-        let first = first.plus(factors[1].times(self.from::<V, ONE_QUBIT>(old, 1)));
         if TERMS == 2 {
-            return first;
+            let second = factors[1].times(self.from::<V, ONE_QUBIT>(old, 1));
+            return factors[0].times(old).plus(second);
         }
-        let third = factors[2].times(self.from::<V, ONE_QUBIT>(old, 2));
-        first.plus(third.plus(factors[3].times(self.from::<V, ONE_QUBIT>(old, 3))))
+        // The second term of a complex product takes the other parts of the same entries.
+        let (first, third) = (self.from::<V, ONE_QUBIT>(old, 0), self.from::<V, ONE_QUBIT>(old, 2));
+        let one = factors[0].times(first).plus(factors[1].times(first.with_pairs_exchanged()));
+        let other = factors[2].times(third).plus(factors[3].times(third.with_pairs_exchanged()));
+        one.plus(other)
     }
 
     /// Returns the letter's own factors.
@@ -141,16 +144,23 @@ pub(crate) struct SmallUnitaries<'a, const VECTORS: usize, const TERMS: usize, V
     vector: PhantomData<V>,
 }
 
-/// Returns the factors of a letter at the first of `angles`, which it takes.
+/// Returns the factors of a letter that has these numbers. Unless `IS_GENERAL`, no number leaves its
+/// half. On one qubit, the factors of both columns are equal.
 #[inline(always)]
-fn factors_at<const TERMS: usize, V: Vector<WIDTH>>(letter: &FreeLetter, angles: &mut &[f64]) -> [V; TERMS] {
+fn factors_at<const TERMS: usize, const IS_GENERAL: bool, const ONE_QUBIT: bool, V: Vector<WIDTH>>(
+    letter: &FreeLetter,
+    numbers: &Numbers,
+) -> [V; TERMS] {
+    let (numbers, groups) = (V::load(numbers), &letter.groups[..TERMS]);
     let mut factors = [V::splat(0.0); TERMS];
-    for (number, weights) in letter.numbers(angles).into_iter().zip(&letter.weights) {
-        let number = V::splat(number);
-        for (factor, weights) in factors.iter_mut().zip(weights) {
-            // All but one of the products are zero.
-            *factor = factor.plus(number.times(V::load(weights)));
-        }
+    for term in 0..TERMS {
+        let places = &groups[term].places;
+        let own = match (IS_GENERAL, ONE_QUBIT) {
+            (false, _) => numbers.permuted_within_halves(places),
+            (true, false) => numbers.permuted(places),
+            (true, true) => numbers.permuted_to_both_halves(places),
+        };
+        factors[term] = own.times(V::load(&groups[term].factors));
     }
     factors
 }
@@ -173,6 +183,31 @@ impl<'a, const VECTORS: usize, const TERMS: usize, V: Vector<WIDTH>> SmallUnitar
                 _ => sum.act::<V, false>(factors, *vector),
             };
         }
+    }
+
+    /// Lets letters act, some with free angles that have these numbers, and returns how many do.
+    #[inline(always)]
+    fn act_at<const IS_GENERAL: bool>(
+        &self,
+        letters: &[u16],
+        free: &FreeLetters,
+        numbers: &[Numbers],
+        vectors: &mut [V; VECTORS],
+    ) -> usize {
+        let mut taken = 0;
+        for &letter in letters {
+            let (sum, free) = (&self.letters[usize::from(letter)], &free.letters[usize::from(letter)]);
+            let own = numbers.get(taken).expect("a circuit has the angles of its letters");
+            // Without branches: of a fixed letter, the factors are multiples of the 1 that any
+            // numbers have.
+            let factors = match VECTORS {
+                1 => factors_at::<TERMS, IS_GENERAL, true, V>(free, own),
+                _ => factors_at::<TERMS, IS_GENERAL, false, V>(free, own),
+            };
+            taken += usize::from(free.angles > 0);
+            Self::act(sum, &factors, vectors);
+        }
+        taken
     }
 }
 
@@ -212,20 +247,18 @@ impl<const VECTORS: usize, const TERMS: usize, V: Vector<WIDTH>> Representation
         &self,
         from: &[f64],
         letters: &[u16],
-        free: &[Option<FreeLetter>],
-        mut angles: &[f64],
+        free: &FreeLetters,
+        numbers: &mut &[Numbers],
         to: &mut [f64],
     ) {
         let (from, to) = (from.as_chunks::<WIDTH>().0, to.as_chunks_mut::<WIDTH>().0);
         let mut vectors: [_; VECTORS] = array::from_fn(|k| V::load(&from[k]));
-        for &letter in letters {
-            let sum = &self.letters[usize::from(letter)];
-            let factors = match &free[usize::from(letter)] {
-                None => sum.own_factors(),
-                Some(letter) => factors_at(letter, &mut angles),
-            };
-            Self::act(sum, &factors, &mut vectors);
-        }
+        let taken = if free.has_general {
+            self.act_at::<true>(letters, free, numbers, &mut vectors)
+        } else {
+            self.act_at::<false>(letters, free, numbers, &mut vectors)
+        };
+        *numbers = &numbers[taken..];
         for (vector, to) in vectors.into_iter().zip(to) {
             vector.store(to);
         }

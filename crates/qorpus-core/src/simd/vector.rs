@@ -17,6 +17,13 @@ pub(crate) trait Vector<const WIDTH: usize>: Copy {
     fn permuted_within_halves(self, from: &[u64; WIDTH]) -> Self {
         self.permuted(from)
     }
+    /// Does as `permuted`, where both halves of `from` are equal.
+    #[inline(always)]
+    fn permuted_to_both_halves(self, from: &[u64; WIDTH]) -> Self {
+        self.permuted(from)
+    }
+    /// Exchanges numbers 0 and 1, 2 and 3, and so on.
+    fn with_pairs_exchanged(self) -> Self;
     fn times(self, other: Self) -> Self;
     fn plus(self, other: Self) -> Self;
     fn minus(self, other: Self) -> Self;
@@ -57,6 +64,15 @@ impl<const WIDTH: usize> Vector<WIDTH> for [f64; WIDTH] {
     }
 
     #[inline(always)]
+    fn with_pairs_exchanged(self) -> Self {
+        let mut new = [0.0; WIDTH];
+        for k in 0..WIDTH {
+            new[k] = self[(k ^ 1) % WIDTH];
+        }
+        new
+    }
+
+    #[inline(always)]
     fn times(mut self, other: Self) -> Self {
         for k in 0..WIDTH {
             self[k] *= other[k];
@@ -91,8 +107,8 @@ mod avx2 {
     use crate::simd::vector::Vector;
     use std::arch::x86_64::{
         __m256d, _mm256_add_pd, _mm256_blendv_pd, _mm256_castpd_ps, _mm256_castpd_si256, _mm256_castps_pd,
-        _mm256_loadu_pd, _mm256_mul_pd, _mm256_permutevar8x32_ps, _mm256_set1_pd, _mm256_srli_epi64,
-        _mm256_storeu_pd, _mm256_sub_pd,
+        _mm256_loadu_pd, _mm256_mul_pd, _mm256_permute_pd, _mm256_permutevar8x32_ps, _mm256_set1_pd,
+        _mm256_srli_epi64, _mm256_storeu_pd, _mm256_sub_pd,
     };
 
     /// Two registers. Used only in code that `SET` of [`SimdTask`](crate::simd::dispatch::SimdTask)
@@ -153,6 +169,23 @@ mod avx2 {
         }
 
         #[inline(always)]
+        fn permuted_to_both_halves(self, from: &[u64; 8]) -> Self {
+            let halves = from.as_chunks::<4>().0;
+            // SAFETY: see the type.
+            unsafe {
+                let places = load_places(&halves[0]);
+                let half = _mm256_blendv_pd(moved(self.0, places), moved(self.1, places), places);
+                Avx2(half, half)
+            }
+        }
+
+        #[inline(always)]
+        fn with_pairs_exchanged(self) -> Self {
+            // SAFETY: see the type.
+            unsafe { Avx2(_mm256_permute_pd::<0b0101>(self.0), _mm256_permute_pd::<0b0101>(self.1)) }
+        }
+
+        #[inline(always)]
         fn times(self, other: Self) -> Self {
             // SAFETY: see the type.
             unsafe { Avx2(_mm256_mul_pd(self.0, other.0), _mm256_mul_pd(self.1, other.1)) }
@@ -196,8 +229,8 @@ mod avx2 {
 mod avx512 {
     use crate::simd::vector::Vector;
     use std::arch::x86_64::{
-        __m512d, _mm512_add_pd, _mm512_loadu_epi64, _mm512_loadu_pd, _mm512_mul_pd, _mm512_permutexvar_pd,
-        _mm512_set1_pd, _mm512_storeu_pd, _mm512_sub_pd,
+        __m512d, _mm512_add_pd, _mm512_loadu_epi64, _mm512_loadu_pd, _mm512_mul_pd, _mm512_permute_pd,
+        _mm512_permutexvar_pd, _mm512_set1_pd, _mm512_storeu_pd, _mm512_sub_pd,
     };
 
     /// One register. Used only in code that `SET` of [`SimdTask`](crate::simd::dispatch::SimdTask)
@@ -229,6 +262,12 @@ mod avx512 {
         fn permuted(self, from: &[u64; 8]) -> Self {
             // SAFETY: see the type; a pointer is to eight numbers.
             Avx512(unsafe { _mm512_permutexvar_pd(_mm512_loadu_epi64(from.as_ptr().cast()), self.0) })
+        }
+
+        #[inline(always)]
+        fn with_pairs_exchanged(self) -> Self {
+            // SAFETY: see the type.
+            Avx512(unsafe { _mm512_permute_pd::<0b0101_0101>(self.0) })
         }
 
         #[inline(always)]

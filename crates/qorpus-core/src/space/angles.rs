@@ -14,14 +14,16 @@
 use crate::alphabet::Alphabet;
 use crate::circuit::Circuits;
 use crate::gate::rotation::MAX_GATE_ANGLES;
+use crate::simd::acos::acos;
 use crate::simd::dispatch::{InstructionSet, SimdTask};
-use crate::space::philox::blocks_of_angles;
+use crate::space::philox::{BATCH, blocks_of_angles};
 use std::f64::consts::PI;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// The blocks of a record that are computed at once: enough for most circuits.
-const BLOCKS: usize = 4;
+/// The number of blocks after which a group of circuits ends: its numbers stay in the first-level
+/// cache.
+const BLOCKS: usize = 256;
 
 /// A sampler of the free angles of circuits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,14 +31,27 @@ pub(crate) struct AngleSampler {
     key: [u32; 2],
     /// For each letter the number of its free angles.
     counts: Arc<[u8]>,
+    /// The number of free angles of every letter, if all have as many.
+    every: Option<usize>,
+    /// Whether a letter has an angle theta of `u3`.
+    has_thetas: bool,
+    /// Whether all free angles are those of `u3`.
+    has_only_general: bool,
 }
 
 impl AngleSampler {
     /// Returns the sampler of the letters of `alphabet`; `None` if no letter has free angles.
     pub(crate) fn new(alphabet: &Alphabet, seed: u64) -> Option<AngleSampler> {
-        let key = [seed as u32, (seed >> 32) as u32];
-        let counts = || (0..alphabet.letters().len() as u16).map(|letter| alphabet.free_angles(letter) as u8);
-        alphabet.has_free_angles().then(|| AngleSampler { key, counts: counts().collect() })
+        const GENERAL: u8 = MAX_GATE_ANGLES as u8;
+        let letters = 0..alphabet.letters().len() as u16;
+        let counts: Arc<[u8]> = letters.map(|letter| alphabet.free_angles(letter) as u8).collect();
+        alphabet.has_free_angles().then(|| AngleSampler {
+            key: [seed as u32, (seed >> 32) as u32],
+            every: counts.iter().all(|count| *count == counts[0]).then_some(counts[0].into()),
+            has_thetas: counts.contains(&GENERAL),
+            has_only_general: counts.iter().all(|count| [0, GENERAL].contains(count)),
+            counts,
+        })
     }
 
     /// Draws the angles of the last circuits of `circuits`, which have these ids and no angles yet.
@@ -44,19 +59,17 @@ impl AngleSampler {
         InstructionSet::best().run(AngleDraws { sampler: self, ids, circuits });
     }
 
-    /// Appends the angles that the words give the letters of a circuit.
+    /// Returns the number of angles of a circuit.
     #[inline(always)]
-    fn place(&self, letters: &[u16], mut words: &[u64], angles: &mut Vec<f64>) {
-        for &letter in letters {
-            let count = usize::from(self.counts[usize::from(letter)]);
-            let (own, rest) = words.split_at(count);
-            words = rest;
-            let own = own.iter().map(|word| ((word >> 11) + 1) as f64 / (1u64 << 52) as f64 - 1.0);
-            let is_general = count == MAX_GATE_ANGLES;
-            let angle =
-                |(place, x): (usize, f64)| if is_general && place == 0 { libm::acos(x) } else { x * PI };
-            angles.extend(own.enumerate().map(angle));
+    fn count(&self, letters: &[u16]) -> usize {
+        if let Some(every) = self.every {
+            return every * letters.len();
         }
+        let mut count = 0;
+        for &letter in letters {
+            count += usize::from(self.counts[usize::from(letter)]);
+        }
+        count
     }
 }
 
@@ -71,17 +84,175 @@ impl SimdTask for AngleDraws<'_> {
     #[inline(always)]
     fn run<const SET: u8>(self) {
         let AngleDraws { sampler, ids, circuits } = self;
-        let first = circuits.len() - (ids.end - ids.start) as usize;
-        let mut words = Vec::new();
-        for (index, id) in (first..).zip(ids) {
-            let counts = circuits.get(index).iter().map(|&letter| sampler.counts[usize::from(letter)]);
-            let total: usize = counts.map(usize::from).sum();
-            words.clear();
-            while words.len() < total {
-                let [firsts, seconds] = blocks_of_angles::<BLOCKS>(id, words.len() as u64 / 2, sampler.key);
-                words.extend(firsts.into_iter().zip(seconds).flat_map(<[u64; 2]>::from));
+        let (mut group, mut id) = (Group::default(), ids.start);
+        while id < ids.end {
+            let first = circuits.len() - (ids.end - id) as usize;
+            group.begin(sampler, circuits, first, id);
+            group.draw(sampler.key);
+            group.compact();
+            let letters = circuits.letters(first..first + group.counts.len());
+            group.turn(sampler, letters);
+            circuits.append_angles_of_many(first, &group.counts, &group.angles);
+            id += group.counts.len() as u64;
+        }
+    }
+}
+
+/// The blocks and angles of consecutive circuits.
+#[derive(Default)]
+struct Group {
+    /// The number of angles of each circuit.
+    counts: Vec<usize>,
+    /// For each block its record and its number there. More may follow than are needed.
+    records: Vec<u64>,
+    blocks: Vec<u64>,
+    needed: usize,
+    /// The numbers x of all words of the blocks.
+    drawn: Vec<f64>,
+    angles: Vec<f64>,
+    thetas: Thetas,
+}
+
+impl Group {
+    /// Begins with circuit `first`, which has this id, and lists the blocks that are needed.
+    #[inline(always)]
+    fn begin(&mut self, sampler: &AngleSampler, circuits: &Circuits, first: usize, id: u64) {
+        self.counts.clear();
+        self.needed = 0;
+        for (index, record) in (first..circuits.len()).zip(id..) {
+            if self.needed >= BLOCKS {
+                break;
             }
-            circuits.append_angles(index, |letters, angles| sampler.place(letters, &words, angles));
+            let count = sampler.count(circuits.get(index));
+            self.counts.push(count);
+            self.list(record, count.div_ceil(2));
+        }
+    }
+
+    /// Lists the first `count` blocks of a record. Whole batches are written for any number of
+    /// blocks: the next record overwrites the excess.
+    #[inline(always)]
+    fn list(&mut self, record: u64, count: usize) {
+        let room = (self.needed + count).next_multiple_of(BATCH) + BATCH;
+        if self.records.len() < room {
+            self.records.resize(room, 0);
+            self.blocks.resize(room, 0);
+        }
+        for block in (0..count).step_by(BATCH) {
+            let records = &mut self.records[self.needed + block..][..BATCH];
+            let blocks = &mut self.blocks[self.needed + block..][..BATCH];
+            for lane in 0..BATCH {
+                records[lane] = record;
+                blocks[lane] = (block + lane) as u64;
+            }
+        }
+        self.needed += count;
+    }
+
+    /// Draws the numbers of the blocks.
+    #[inline(always)]
+    fn draw(&mut self, key: [u32; 2]) {
+        let batches = self.needed.div_ceil(BATCH);
+        self.drawn.resize(2 * BATCH * batches + BATCH, 0.0);
+        let (records, blocks) = (self.records.as_chunks().0, self.blocks.as_chunks().0);
+        for (batch, numbers) in self.drawn.as_chunks_mut::<{ 2 * BATCH }>().0.iter_mut().enumerate() {
+            let [firsts, seconds] = blocks_of_angles(&records[batch], &blocks[batch], key);
+            for lane in 0..BATCH {
+                numbers[2 * lane] = number(firsts[lane]);
+                numbers[2 * lane + 1] = number(seconds[lane]);
+            }
+        }
+    }
+
+    /// Leaves out the second number of a circuit's last block if it has an odd number of angles.
+    #[inline(always)]
+    fn compact(&mut self) {
+        self.angles.resize(2 * self.needed + BATCH, 0.0);
+        let (mut from, mut to) = (0, 0);
+        for &count in &self.counts {
+            // As in `list`, the next circuit overwrites the excess.
+            for at in (0..count).step_by(BATCH) {
+                self.angles[to + at..][..BATCH].copy_from_slice(&self.drawn[from + at..][..BATCH]);
+            }
+            from += count.next_multiple_of(2);
+            to += count;
+        }
+        self.angles.truncate(to);
+    }
+
+    /// Turns the numbers into the angles of `letters`.
+    #[inline(always)]
+    fn turn(&mut self, sampler: &AngleSampler, letters: &[u16]) {
+        if sampler.has_thetas {
+            self.thetas.compute(sampler, letters, &self.angles);
+        }
+        for angle in &mut self.angles {
+            *angle *= PI;
+        }
+        if sampler.has_thetas {
+            self.thetas.place(&mut self.angles);
+        }
+    }
+}
+
+/// Returns the number x of a word, in vector instructions, of which many machines have none that
+/// turn 64-bit integers into numbers.
+#[inline(always)]
+fn number(word: u64) -> f64 {
+    const STEP: f64 = 1.0 / (1u64 << 52) as f64;
+    // Bits of the fraction make a number in [1, 2): t is twice that much, and 1 or 2.
+    let most = f64::from_bits(word >> 12 | 1.0f64.to_bits());
+    let rest = f64::from_bits(STEP.to_bits() + (word << 41 & 1 << 52));
+    most + most - 3.0 + rest
+}
+
+/// The angles theta of the letters `u3` of a group.
+#[derive(Default)]
+struct Thetas {
+    /// Their places among the angles. More may follow than there are.
+    places: Vec<usize>,
+    values: Vec<f64>,
+}
+
+impl Thetas {
+    /// Finds their places and computes them.
+    #[inline(always)]
+    fn compute(&mut self, sampler: &AngleSampler, letters: &[u16], numbers: &[f64]) {
+        let found = self.find(sampler, letters, numbers.len());
+        self.values.resize(found, 0.0);
+        for (value, &place) in self.values.iter_mut().zip(&self.places) {
+            *value = numbers[place];
+        }
+        acos(&mut self.values);
+    }
+
+    /// Finds their places among `angles` angles and returns their number.
+    #[inline(always)]
+    fn find(&mut self, sampler: &AngleSampler, letters: &[u16], angles: usize) -> usize {
+        self.places.resize(letters.len() + 1, 0);
+        if sampler.has_only_general {
+            let found = angles / MAX_GATE_ANGLES;
+            for (number, place) in self.places[..found].iter_mut().enumerate() {
+                *place = number * MAX_GATE_ANGLES;
+            }
+            return found;
+        }
+        let (mut found, mut place) = (0, 0);
+        // Without branches, which could not be predicted.
+        for &letter in letters {
+            let count = usize::from(sampler.counts[usize::from(letter)]);
+            self.places[found] = place;
+            found += usize::from(count == MAX_GATE_ANGLES);
+            place += count;
+        }
+        found
+    }
+
+    /// Writes them to their places.
+    #[inline(always)]
+    fn place(&self, angles: &mut [f64]) {
+        for (&theta, &place) in self.values.iter().zip(&self.places) {
+            angles[place] = theta;
         }
     }
 }
@@ -106,6 +277,51 @@ mod tests {
             for index in 0..len as usize {
                 prop_assert_eq!(part.angles(index), whole.angles(start as usize + index));
             }
+        }
+    }
+
+    /// Returns angle k of a record by the definition.
+    fn defined(id: u64, k: usize, is_theta: bool) -> f64 {
+        let blocks = blocks_of_angles(&[id; BATCH], &[k as u64 / 2; BATCH], [9, 0]);
+        let t = (blocks[k % 2][0] >> 11) + 1;
+        let x = t as f64 / (1u64 << 52) as f64 - 1.0;
+        if is_theta { libm::acos(x) } else { x * PI }
+    }
+
+    /// Of short and long circuits, with every number of angles of letters, for all instructions.
+    #[test]
+    fn angles_have_the_defined_bits() {
+        for gates in ["rz(?),h", "rx(?),ry(?)", "u3(?,?,?)", "u3(?,?,?),cx", "h,u3(?,?,?),cp(?)"] {
+            let alphabet = Alphabet::of(gates, 2);
+            for (shortest, longest) in [(0, 30), (900, 1000)] {
+                let drawn = Space::random(&alphabet, 300, 9, shortest, longest).unwrap().listed(0..300);
+                let (mut letters, mut expected) = (Circuits::default(), Circuits::default());
+                for (id, circuit) in (0..).zip(drawn.iter()) {
+                    letters.push(circuit.iter().copied());
+                    expected.push(circuit.iter().copied());
+                    let counts = circuit.iter().map(|&letter| alphabet.free_angles(letter));
+                    let is_theta =
+                        counts.flat_map(|count| (0..count).map(move |place| count == 3 && place == 0));
+                    expected.push_angles(is_theta.enumerate().map(|(k, is_theta)| defined(id, k, is_theta)));
+                }
+                assert!(drawn == expected, "{gates}, {longest} letters");
+                let sampler = AngleSampler::new(&alphabet, 9).unwrap();
+                for instructions in InstructionSet::all() {
+                    let mut circuits = letters.clone();
+                    instructions.run(AngleDraws { sampler: &sampler, ids: 0..300, circuits: &mut circuits });
+                    assert!(circuits == expected, "{gates}, {longest} letters, {instructions:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_have_the_defined_bits() {
+        let words = (0..64)
+            .flat_map(|bit| [1u64 << bit, u64::MAX >> bit, u64::MAX << bit, !(1 << bit), 0x5a3 << bit]);
+        for word in words.chain([0]) {
+            let defined = ((word >> 11) + 1) as f64 / (1u64 << 52) as f64 - 1.0;
+            assert_eq!(number(word).to_bits(), defined.to_bits(), "{word:x}");
         }
     }
 

@@ -47,11 +47,15 @@ pub(crate) fn blocks(first: u64, block: u64, key: [u32; 2]) -> [[u64; BATCH]; 2]
     philox([records, records.map(|record| record >> 32), [block; BATCH], [0; BATCH]], key)
 }
 
-/// Returns `N` blocks of the free angles of a record, from number `block` on, as two words each.
+/// Returns a block of the free angles of each of `records`, the ones with these numbers, as two
+/// words.
 #[inline(always)]
-pub(crate) fn blocks_of_angles<const N: usize>(record: u64, block: u64, key: [u32; 2]) -> [[u64; N]; 2] {
-    let blocks = array::from_fn(|k| block + k as u64);
-    philox([[record; N], [record >> 32; N], blocks, [1; N]], key)
+pub(crate) fn blocks_of_angles(
+    records: &[u64; BATCH],
+    blocks: &[u64; BATCH],
+    key: [u32; 2],
+) -> [[u64; BATCH]; 2] {
+    philox([*records, records.map(|record| record >> 32), *blocks, [1; BATCH]], key)
 }
 
 /// The 64-bit words of one record: block b of the record holds words 2b and 2b + 1.
