@@ -10,6 +10,7 @@ pub(crate) mod haar;
 mod letter_class;
 mod letter_state;
 mod marked_letter;
+mod normal;
 mod partial_circuit;
 pub(crate) mod pauli_pair;
 pub(crate) mod philox;

@@ -47,6 +47,13 @@ pub(crate) fn blocks(first: u64, block: u64, key: [u32; 2]) -> [[u64; BATCH]; 2]
     philox([records, records.map(|record| record >> 32), [block; BATCH], [0; BATCH]], key)
 }
 
+/// Returns the blocks of one record from number `block` on, as two words each.
+#[inline(always)]
+pub(crate) fn blocks_of_record(record: u64, block: u64, key: [u32; 2]) -> [[u64; BATCH]; 2] {
+    let numbers = array::from_fn(|k| block + k as u64);
+    philox([[record; BATCH], [record >> 32; BATCH], numbers, [0; BATCH]], key)
+}
+
 /// Writes the words of each of the records from `first` on to `to`, from the first word of block
 /// number `block` on. The number of words is even.
 ///
@@ -144,6 +151,8 @@ mod tests {
                     let words = blocks(first, block, [7, 8]);
                     assert_eq!([words[0][k], words[1][k]], [one.next(), one.next()]);
                     assert_eq!(many[2 * block as usize..][..2], words);
+                    let own = blocks_of_record(record, 0, [7, 8]);
+                    assert_eq!([words[0][k], words[1][k]], own.map(|words| words[block as usize]));
                 }
             }
         }
