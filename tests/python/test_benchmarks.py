@@ -24,7 +24,8 @@ def run(*command):
 
 
 def test_benchmarks_are_found():
-    assert BENCHMARKS == ["baseline.py", "constraints.py", "criterion.py", "distinct.py", "peers.py", "scaling.py", "unitaries.py"]
+    names = ["baseline", "cliffords", "constraints", "criterion", "distinct", "peers", "scaling", "unitaries"]
+    assert BENCHMARKS == [f"{name}.py" for name in names]
     script = (ROOT / "scripts/bench").read_text()
     assert all(f"benches/{name}" in script for name in BENCHMARKS)
 

@@ -35,7 +35,7 @@ pub(super) struct ConstrainedSampler {
 enum Letters {
     /// For few states.
     ByState(LetterStates),
-    /// For any number of states, in twice the time.
+    /// For any number of states; each letter takes a third longer.
     Marked(MarkedLetters),
 }
 

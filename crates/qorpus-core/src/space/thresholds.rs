@@ -214,23 +214,23 @@ fn power_of_two(exponent: i32) -> f64 {
 }
 
 #[cfg(test)]
-pub(in crate::space) mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::alphabet::Alphabet;
     use crate::space::Space;
     use crate::space::constraints::Constraints;
     use std::collections::BTreeMap;
 
-    pub(in crate::space) fn weights(weights: &[f64]) -> Constraints {
+    pub(crate) fn weights(weights: &[f64]) -> Constraints {
         Constraints { weights: weights.to_vec(), ..Constraints::default() }
     }
 
-    pub(in crate::space) fn no_cancelling() -> Constraints {
+    pub(crate) fn no_cancelling() -> Constraints {
         Constraints { no_cancelling: true, ..Constraints::default() }
     }
 
     /// Returns whether a letter undoes the one before it on its qubits, by the definition.
-    pub(in crate::space) fn cancels(alphabet: &Alphabet, circuit: &[u16]) -> bool {
+    pub(crate) fn cancels(alphabet: &Alphabet, circuit: &[u16]) -> bool {
         let undone_by = crate::space::cancellation::undoing(alphabet).unwrap();
         let letter = |number: u16| &alphabet.letters()[usize::from(number)];
         circuit.iter().enumerate().any(|(at, &second)| {
@@ -243,7 +243,7 @@ pub(in crate::space) mod tests {
     }
 
     /// Returns the probability of each allowed circuit of `length` letters, by the definition.
-    pub(in crate::space) fn expected(
+    pub(crate) fn expected(
         alphabet: &Alphabet,
         length: usize,
         constraints: &Constraints,
