@@ -1,26 +1,23 @@
 """Times random Clifford operators against Qiskit's, and tests that they are uniform.
 
 Five million operators on one and on two qubits are counted, and the counts of the 24 and 11,520
-operators compared with the uniform distribution. Rates are of processor time on one core, circuits included;
-Qiskit's `random_clifford` returns a tableau without a circuit.
+operators compared with the uniform distribution. All run on one core.
 
     target/package/bin/python benches/cliffords.py            # after scripts/test or scripts/bench
-    target/package/bin/python benches/cliffords.py --records 100_000
 """
 
-import argparse
 import math
 import time
 
 import numpy as np
-import qorpus
-from qiskit.quantum_info import random_clifford
 from unitaries import alone_on_a_core
 
 #: The orders of the Clifford groups on one and two qubits, modulo global phases.
 ORDERS = {1: 24, 2: 11_520}
 #: Records that are read at once.
 BATCH = 100_000
+#: Operators of Qorpus and of Qiskit in one repetition.
+TIMED = (1 << 18, 300)
 #: Standard deviations by which chi-square may differ from its mean.
 DEVIATIONS = 5
 
@@ -37,6 +34,8 @@ def keys(unitaries: np.ndarray) -> np.ndarray:
 
 def counts(qubits: int, records: int) -> np.ndarray:
     """Return how often each operator occurs."""
+    import qorpus
+
     recipe, found = qorpus.Recipe(cliffords=records, qubits=qubits, seed=1), {}
     for start in range(0, records, BATCH):
         unitaries = recipe.unitaries(slice(start, min(start + BATCH, records)))
@@ -45,42 +44,57 @@ def counts(qubits: int, records: int) -> np.ndarray:
     return np.array(list(found.values()))
 
 
-def uniform(qubits: int, records: int) -> str:
-    """Compare the counts with the uniform distribution; return the result as text."""
+def uniform(qubits: int, records: int) -> dict:
+    """Compare the counts with the uniform distribution."""
     order, counted = ORDERS[qubits], counts(qubits, records)
     assert len(counted) == order, f"{len(counted)} operators on {qubits} qubits instead of {order}"
     expected, freedom = records / order, order - 1
-    chi2 = ((counted - expected) ** 2 / expected).sum()
+    chi2 = float(((counted - expected) ** 2 / expected).sum())
     away = (chi2 - freedom) / math.sqrt(2 * freedom)
     assert abs(away) < DEVIATIONS, f"chi-square {chi2:.0f} with {freedom} degrees of freedom"
-    return f"qubits {qubits}: {records:,} records, {order:,} operators, chi-square {chi2:,.0f} ({away:+.2f} deviations)"
+    return {"qubits": qubits, "operators": order, "chi_square": round(chi2, 1), "deviations": round(away, 2)}
 
 
-def rates(qubits: int) -> tuple[float, float]:
-    """Return the operators a second of Qorpus and of Qiskit."""
-    recipe, records = qorpus.Recipe(cliffords=1 << 40, qubits=qubits), 1 << 18
-    recipe.letters_array(slice(0, 1000))
-    begun = time.process_time()
-    recipe.letters_array(slice(0, records))
-    ours = records / (time.process_time() - begun)
-    random, operators = np.random.default_rng(1), 300
-    random_clifford(qubits, random)
-    begun = time.process_time()
+def rates(qubits: int, start: int, smoke: bool) -> dict[str, float]:
+    """Return the operators a second of Qorpus, with their circuits, and of Qiskit."""
+    import qorpus
+    from qiskit.quantum_info import random_clifford
+
+    recipe, random = qorpus.Recipe(cliffords=1 << 40, qubits=qubits), np.random.default_rng(start)
+    records, operators = (100, 2) if smoke else TIMED
+    begun = time.perf_counter()
+    recipe.letters_array(slice(start, start + records))
+    middle = time.perf_counter()
     for _ in range(operators):
         random_clifford(qubits, random)
-    return ours, operators / (time.process_time() - begun)
+    return {"Qorpus": records / (middle - begun), "Qiskit": operators / (time.perf_counter() - middle)}
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--records", type=int, default=5_000_000, help="operators that are counted")
-    records = arguments.parse_args().records
     alone_on_a_core()
+    import qiskit
+    from harness import Neighbours, keep, parser, summary
+
+    options = parser(__doc__, repetitions=5)
+    options.add_argument("--records", type=int, default=5_000_000, help="operators that are counted")
+    arguments = options.parse_args()
+    if arguments.smoke:
+        arguments.repetitions, arguments.records = 1, 300_000
+
+    neighbours, results = Neighbours(), []
     for qubits in range(1, 9):
-        ours, theirs = rates(qubits)
-        print(f"qubits {qubits}: {ours:,.0f} a second, {ours / theirs:,.0f} times Qiskit's {theirs:,.0f}", flush=True)
-    for qubits in ORDERS:
-        print(uniform(qubits, records), flush=True)
+        # The first time is slower.
+        rates(qubits, 1 << 39, smoke=True)
+        found = [rates(qubits, turn << 20, arguments.smoke) for turn in range(arguments.repetitions)]
+        operators = {name: summary([one[name] for one in found]) for name in found[0]}
+        results.append({"qubits": qubits, "operators_per_second": operators})
+    section = {
+        "results": results,
+        "packages": {"qiskit": qiskit.__version__},
+        "records": arguments.records,
+        "distribution": [uniform(qubits, arguments.records) for qubits in ORDERS],
+    }
+    keep("cliffords", arguments, section, neighbours)
 
 
 if __name__ == "__main__":

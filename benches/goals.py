@@ -53,6 +53,8 @@ def goals(sections: Sections) -> list[Goal]:
         *circuits_alone(sections.get("scaling")),
         *kernels(sections.get("rust")),
         *against_libraries(sections.get("unitaries")),
+        *constrained(sections.get("constraints")),
+        *cliffords(sections.get("cliffords")),
         *reads_in_rust(sections.get("rust")),
         *reads_in_python(sections.get("peers")),
         *size(sections.get("scaling")),
@@ -165,6 +167,27 @@ def against_libraries(section: dict | None) -> Iterator[Goal]:
             )
         row.measured, row.met = "; ".join(measured), met
         row.limit = f"the fastest are {'; '.join(sorted(peers))}. Batched NumPy takes thousands of circuits at once"
+    yield row
+
+
+def constrained(section: dict | None) -> Iterator[Goal]:
+    row = Goal("unitaries of random circuits with constraints, one core", "at least a third of the rate without")
+    if section:
+        shares = {}
+        for result in section["results"]:
+            free, *others = (rate["median"] for rate in result["records_per_second"].values())
+            shares[result["qubits"]] = min(others) / free
+        row.measured = ", ".join(f"{share:.2f}" for share in shares.values()) + f" on {', '.join(map(str, shares))} qubits"
+        row.met = min(shares.values()) >= 1 / 3
+    yield row
+
+
+def cliffords(section: dict | None) -> Iterator[Goal]:
+    row = Goal("random Clifford operators with circuits, one core", "at least 50 x Qiskit's, on every number of qubits")
+    if section:
+        rates = [{name: rate["median"] for name, rate in one["operators_per_second"].items()} for one in section["results"]]
+        times = [one["Qorpus"] / one["Qiskit"] for one in rates]
+        row.measured, row.met = f"{number(min(times))} x to {number(max(times))} x", min(times) >= 50
     yield row
 
 

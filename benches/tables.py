@@ -163,6 +163,26 @@ def free_angles(section: dict) -> str:
     return text + table(["gates", "qubits", "Qorpus", "Qiskit", "Qorpus / Qiskit"], rows)
 
 
+def cliffords(section: dict) -> str:
+    rows = []
+    for result in section["results"]:
+        rates = result["operators_per_second"]
+        times = f"{number(rates['Qorpus']['median'] / rates['Qiskit']['median'])} x"
+        rows.append([str(result["qubits"]), spread(rates["Qorpus"], 1e3), spread(rates["Qiskit"], 1e3), times])
+    text = (
+        "Thousands of operators a second on one core: `recipe.letters_array(ids)`, which are circuits, and "
+        f"`random_clifford` of Qiskit {section['packages']['qiskit']}, which returns tableaus without a circuit.\n\n"
+    )
+    text += table(["qubits", "Qorpus", "Qiskit", "Qorpus / Qiskit"], rows)
+    tests = "; ".join(
+        f"χ² {test['chi_square']:,} for the {count(test['operators'])} operators on {test['qubits']} "
+        f"qubit{'s' * (test['qubits'] > 1)}, {abs(test['deviations'])} standard deviations "
+        f"{'above' if test['deviations'] > 0 else 'below'} the mean"
+        for test in section["distribution"]
+    )
+    return f"{text}\nThe counts of {count(section['records'])} operators, compared with the uniform distribution: {tests}.\n"
+
+
 def rust(section: dict) -> str:
     rows = []
     for name, row in section["benchmarks"].items():
@@ -275,6 +295,7 @@ PARTS: dict[str, tuple[str, Callable[[dict], str]]] = {
     "unitaries": ("Computing unitaries", unitaries),
     "constraints": ("Constrained random circuits", constraints),
     "free_angles": ("Circuits with free angles", free_angles),
+    "cliffords": ("Random Clifford operators", cliffords),
     "scaling": ("Threads, processes and records", scaling),
     "distinct": ("Distinct unitaries", distinct),
     "distinct_long": ("The largest enumerations", distinct_long),

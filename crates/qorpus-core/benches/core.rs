@@ -8,7 +8,9 @@
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
-use qorpus_core::{Alphabet, Circuits, Complex64, Coupling, Gate, Kernel, Scratch, Space, naive, preset};
+use qorpus_core::{
+    Alphabet, Circuits, Complex64, Coupling, Gate, Haar, HaarScratch, Kernel, Scratch, Space, naive, preset,
+};
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -168,6 +170,37 @@ fn cliffords(criterion: &mut Criterion) {
     }
 }
 
+fn haar(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("haar");
+    for qubits in 1..=8 {
+        let (haar, records, mut first) = (Haar::new(1, qubits), chunk_records(qubits), 0);
+        let (mut scratch, size) = (HaarScratch::default(), 1 << (2 * qubits));
+        let mut out = vec![Complex64::ZERO; records as usize * size];
+        haar.unitaries(0..records, &mut scratch, &mut out);
+        for unitary in out.chunks_exact(size).take(10) {
+            assert!(rows_are_orthonormal(unitary, 1 << qubits), "{qubits} qubits");
+        }
+        group.throughput(Throughput::Elements(records));
+        group.bench_function(format!("{qubits} qubit{}", if qubits == 1 { "" } else { "s" }), |bencher| {
+            bencher.iter(|| {
+                haar.unitaries(first..first + records, &mut scratch, &mut out);
+                first += records;
+                black_box(&mut out);
+            });
+        });
+    }
+}
+
+fn rows_are_orthonormal(unitary: &[Complex64], dim: usize) -> bool {
+    let product = |a: usize, b: usize| -> Complex64 {
+        (0..dim).map(|k| unitary[a * dim + k] * unitary[b * dim + k].conj()).sum()
+    };
+    (0..dim * dim).all(|at| {
+        let expected = if at / dim == at % dim { Complex64::ONE } else { Complex64::ZERO };
+        (product(at / dim, at % dim) - expected).norm_sqr() < 1e-24
+    })
+}
+
 criterion_group! {
     name = core;
     config = Criterion::default()
@@ -175,6 +208,6 @@ criterion_group! {
         .measurement_time(Duration::from_secs(1))
         .sample_size(20)
         .without_plots();
-    targets = kernel, free_angles, words, sampler, cliffords
+    targets = kernel, free_angles, words, sampler, cliffords, haar
 }
 criterion_main!(core);

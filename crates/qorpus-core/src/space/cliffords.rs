@@ -12,7 +12,7 @@ use crate::alphabet::coupling::Coupling;
 use crate::circuit::Circuits;
 use crate::error::Result;
 use crate::gate::Gate;
-use crate::space::pauli_pair::{Numbers, PauliPair, most_letters};
+use crate::space::pauli_pair::{LetterBuffer, Numbers, PauliPair, most_letters};
 use crate::space::philox::{RandomWords, RangeProduct, draw};
 use std::ops::Range;
 
@@ -81,13 +81,16 @@ impl CliffordSampler {
     /// Appends the circuits with these indices.
     pub(crate) fn circuits(&self, indices: Range<u64>, out: &mut Circuits) {
         let (letters, ends) = out.buffers();
+        let mut circuit = LetterBuffer::new();
         for index in indices {
-            self.circuit(index, letters);
+            circuit.clear();
+            self.circuit(index, &mut circuit);
+            letters.extend_from_slice(circuit.letters());
             ends.push(letters.len());
         }
     }
 
-    fn circuit(&self, index: u64, letters: &mut Vec<u16>) {
+    fn circuit(&self, index: u64, letters: &mut LetterBuffer) {
         let mut random = RandomWords::new(self.key, index);
         let mut first = 0;
         for &(drawn, product) in &self.words {
@@ -104,11 +107,9 @@ impl CliffordSampler {
     /// Appends the letters that turn a pair of operators into X and Z of qubit `first`, and a Pauli
     /// operator: 0 stands for none, 1 to 3 for X, Y and Z.
     #[inline(always)]
-    fn qubit(&self, first: u32, [p, q, pauli]: [u32; 3], letters: &mut Vec<u16>) {
+    fn qubit(&self, first: u32, [p, q, pauli]: [u32; 3], letters: &mut LetterBuffer) {
         PauliPair::new([p, q], first, self.numbers, letters).sweep(first);
-        if pauli > 0 {
-            letters.push(self.numbers.pauli(pauli - 1, first));
-        }
+        letters.push([self.numbers.pauli(pauli, first)], usize::from(pauli > 0));
     }
 }
 
@@ -173,9 +174,9 @@ mod tests {
             }
             let mut counts = HashMap::new();
             for choice in &choices {
-                let mut letters = Vec::new();
+                let mut letters = LetterBuffer::new();
                 (0..).zip(choice).for_each(|(qubit, &drawn)| sampler.qubit(qubit, drawn, &mut letters));
-                *counts.entry(tableau(&alphabet, &letters)).or_insert(0) += 1;
+                *counts.entry(tableau(&alphabet, letters.letters())).or_insert(0) += 1;
             }
             // The second operator of a pair is drawn twice: as itself and as the one that commutes.
             let times = 1 << qubits;

@@ -24,9 +24,10 @@
 //! complex numbers is (ac - bd) + i(ad + bc), every operation rounded once. At the end every -0 is
 //! written as +0. ln, sin and cos are those of the `libm` crate; 2π·x1 is one rounded product.
 
-use crate::space::philox::RandomWords;
+use crate::simd::dispatch::{InstructionSet, SimdTask};
+use crate::space::normal::NormalNumbers;
 use num_complex::Complex64;
-use std::f64::consts::TAU;
+use std::array;
 use std::ops::Range;
 
 /// A sampler of Haar-random unitaries.
@@ -41,8 +42,18 @@ pub struct Haar {
 pub struct HaarScratch {
     /// The new column.
     vector: Vec<Complex64>,
-    /// For each column the sum s.
-    sums: Vec<Complex64>,
+    /// The unitary, row by row. Columns to the left of the dimensions that are added hold anything.
+    rows: Vec<Columns>,
+}
+
+/// The columns that vector instructions work on at once.
+const WIDTH: usize = 4;
+
+/// Numbers of neighbouring columns, real and imaginary parts apart.
+#[derive(Debug, Clone, Copy, Default)]
+struct Columns {
+    re: [f64; WIDTH],
+    im: [f64; WIDTH],
 }
 
 impl Haar {
@@ -58,78 +69,160 @@ impl Haar {
     pub fn unitaries(&self, ids: Range<u64>, scratch: &mut HaarScratch, out: &mut [Complex64]) {
         let size = self.dim * self.dim;
         assert_eq!(out.len() as u64, (ids.end - ids.start) * size as u64, "room for each unitary");
-        for (id, unitary) in ids.zip(out.chunks_exact_mut(size)) {
-            self.unitary(id, scratch, unitary);
-        }
+        scratch.rows.resize(self.dim * self.dim.div_ceil(WIDTH), Columns::default());
+        InstructionSet::best().run(Draws { haar: self, ids, scratch, out });
     }
 
+    #[inline(always)]
     fn unitary(&self, id: u64, scratch: &mut HaarScratch, unitary: &mut [Complex64]) {
-        let mut words = RandomWords::new(self.key, id);
+        let HaarScratch { vector, rows } = scratch;
+        let mut normals = NormalNumbers::new(self.key, id);
         for k in 1..=self.dim {
-            draw_unit_vector(&mut words, k, &mut scratch.vector);
-            add_dimension(k, self.dim, scratch, unitary);
+            draw_unit_vector(&mut normals, k, vector);
+            add_dimension(vector, self.dim, rows);
         }
-        // -0 + 0 is +0.
-        unitary.iter_mut().for_each(|entry| *entry += Complex64::ZERO);
+        let rows = rows.chunks_exact(self.dim.div_ceil(WIDTH));
+        for (to, row) in unitary.chunks_exact_mut(self.dim).zip(rows) {
+            for (to, columns) in to.chunks_mut(WIDTH).zip(row) {
+                // -0 + 0 is +0.
+                for (k, to) in to.iter_mut().enumerate() {
+                    *to = Complex64::new(columns.re[k] + 0.0, columns.im[k] + 0.0);
+                }
+            }
+        }
+    }
+}
+
+/// A range of unitaries to draw.
+struct Draws<'a> {
+    haar: &'a Haar,
+    ids: Range<u64>,
+    scratch: &'a mut HaarScratch,
+    out: &'a mut [Complex64],
+}
+
+impl SimdTask for Draws<'_> {
+    #[inline(always)]
+    fn run<const SET: u8>(self) {
+        let size = self.haar.dim * self.haar.dim;
+        for (id, unitary) in self.ids.zip(self.out.chunks_exact_mut(size)) {
+            self.haar.unitary(id, self.scratch, unitary);
+        }
     }
 }
 
 /// Replaces `vector` by a unit vector of `k` dimensions.
-fn draw_unit_vector(words: &mut RandomWords, k: usize, vector: &mut Vec<Complex64>) {
+#[inline(always)]
+fn draw_unit_vector(normals: &mut NormalNumbers, k: usize, vector: &mut Vec<Complex64>) {
     vector.clear();
-    vector.extend((0..k).map(|_| normal([words.next(), words.next()])));
+    vector.resize(k, Complex64::ZERO);
+    // Not in a closure, which would not be compiled for the instruction set.
+    for entry in vector.iter_mut() {
+        *entry = normals.next();
+    }
     let norm = vector.iter().fold(0.0, |sum, entry| sum + square(*entry)).sqrt();
     vector.iter_mut().for_each(|entry| *entry = quotient(*entry, norm));
 }
 
-/// Returns a complex normal number. It is never 0.
-fn normal(words: [u64; 2]) -> Complex64 {
-    // 52 bits and a half are exact in 53 bits.
-    let [u0, u1] = words.map(|word| ((word >> 12) as f64 + 0.5) / (1u64 << 52) as f64);
-    let (radius, angle) = ((-libm::log(u0)).sqrt(), TAU * u1);
-    Complex64::new(radius * libm::cos(angle), radius * libm::sin(angle))
-}
-
-/// Adds dimension `k` to the unitary of k - 1 dimensions in the last rows and columns.
+/// Adds a dimension for the unit vector to the unitary in the last rows and columns.
 #[inline(always)]
-fn add_dimension(k: usize, dim: usize, scratch: &mut HaarScratch, unitary: &mut [Complex64]) {
-    let HaarScratch { vector, sums } = scratch;
+fn add_dimension(vector: &[Complex64], dim: usize, rows: &mut [Columns]) {
     let length = square(vector[0]).sqrt();
     let phase = if length > 0.0 { quotient(vector[0], length) } else { Complex64::ONE };
-    let corner = dim - k;
-    let columns = corner + 1..dim;
-    sums.clear();
-    sums.resize(k - 1, Complex64::ZERO);
-    for (r, &v) in vector.iter().enumerate().skip(1) {
-        let row = &unitary[(corner + r) * dim..][columns.clone()];
-        for (sum, &entry) in sums.iter_mut().zip(row) {
-            let term = product(v.conj(), entry);
-            *sum = if r == 1 { term } else { *sum + term };
+    let corner = dim - vector.len();
+    let width = dim.div_ceil(WIDTH);
+    let rows = &mut rows[corner * width..];
+    // Columns to the left of the corner may be computed: they do not matter.
+    let mut at = (corner + 1) / WIDTH;
+    while at + 4 <= width {
+        reflect::<4>(vector, phase, 1.0 + length, at, width, rows);
+        at += 4;
+    }
+    while at < width {
+        reflect::<1>(vector, phase, 1.0 + length, at, width, rows);
+        at += 1;
+    }
+    for (row, v) in rows.chunks_exact_mut(width).zip(vector) {
+        let columns = &mut row[corner / WIDTH];
+        (columns.re[corner % WIDTH], columns.im[corner % WIDTH]) = (v.re, v.im);
+    }
+}
+
+/// Reflects `N` times [`WIDTH`] columns, from number `at` times [`WIDTH`] on. The first of the rows
+/// is new, and the others have the columns before.
+#[inline(always)]
+fn reflect<const N: usize>(
+    vector: &[Complex64],
+    phase: Complex64,
+    divisor: f64,
+    at: usize,
+    width: usize,
+    rows: &mut [Columns],
+) {
+    let mut sums = [Columns::default(); N];
+    for (r, (row, v)) in rows.chunks_exact(width).zip(vector).enumerate().skip(1) {
+        let columns = &row[at..][..N];
+        for (sum, columns) in sums.iter_mut().zip(columns) {
+            let term = columns.times(v.conj());
+            *sum = if r == 1 { term } else { sum.plus(&term) };
         }
     }
-    let (first, squared) = (&mut unitary[corner * dim..][..dim], product(phase, phase));
-    first[corner] = vector[0];
-    first[columns.clone()].iter_mut().zip(&*sums).for_each(|(entry, &sum)| *entry = product(squared, sum));
-    sums.iter_mut().for_each(|sum| *sum = quotient(*sum, 1.0 + length));
-    for (r, &v) in vector.iter().enumerate().skip(1) {
-        let row = &mut unitary[(corner + r) * dim..][..dim];
-        row[corner] = v;
-        for (entry, &sum) in row[columns.clone()].iter_mut().zip(&*sums) {
-            *entry = -product(phase, *entry - product(v, sum));
+    let squared = product(phase, phase);
+    for (columns, sum) in rows[at..][..N].iter_mut().zip(&mut sums) {
+        *columns = sum.times(squared);
+        *sum = sum.divided(divisor);
+    }
+    for (row, &v) in rows.chunks_exact_mut(width).zip(vector).skip(1) {
+        for (columns, sum) in row[at..][..N].iter_mut().zip(&sums) {
+            *columns = columns.minus(&sum.times(v)).times(phase).negative();
         }
+    }
+}
+
+impl Columns {
+    #[inline(always)]
+    fn from(re: impl Fn(usize) -> f64, im: impl Fn(usize) -> f64) -> Columns {
+        Columns { re: array::from_fn(re), im: array::from_fn(im) }
+    }
+
+    /// Returns the products with a number on the left.
+    #[inline(always)]
+    fn times(&self, a: Complex64) -> Columns {
+        Columns::from(|k| a.re * self.re[k] - a.im * self.im[k], |k| a.re * self.im[k] + a.im * self.re[k])
+    }
+
+    #[inline(always)]
+    fn plus(&self, other: &Columns) -> Columns {
+        Columns::from(|k| self.re[k] + other.re[k], |k| self.im[k] + other.im[k])
+    }
+
+    #[inline(always)]
+    fn minus(&self, other: &Columns) -> Columns {
+        Columns::from(|k| self.re[k] - other.re[k], |k| self.im[k] - other.im[k])
+    }
+
+    #[inline(always)]
+    fn negative(&self) -> Columns {
+        Columns::from(|k| -self.re[k], |k| -self.im[k])
+    }
+
+    #[inline(always)]
+    fn divided(&self, by: f64) -> Columns {
+        Columns::from(|k| self.re[k] / by, |k| self.im[k] / by)
     }
 }
 
 /// Returns a product, each operation rounded once.
-#[inline(always)]
 fn product(a: Complex64, b: Complex64) -> Complex64 {
     Complex64::new(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re)
 }
 
+#[inline(always)]
 fn quotient(a: Complex64, b: f64) -> Complex64 {
     Complex64::new(a.re / b, a.im / b)
 }
 
+#[inline(always)]
 fn square(a: Complex64) -> f64 {
     a.re * a.re + a.im * a.im
 }
@@ -137,6 +230,7 @@ fn square(a: Complex64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::f64::consts::TAU;
 
     fn unitaries(seed: u64, qubits: usize, ids: Range<u64>) -> Vec<Vec<Complex64>> {
         let size = 1 << (2 * qubits);
@@ -273,6 +367,22 @@ mod tests {
             for (k, unitary) in whole.iter().enumerate().rev() {
                 let k = k as u64;
                 assert_eq!(unitaries(3, qubits, (1 << 40) + k..(1 << 40) + k + 1)[0], *unitary);
+            }
+        }
+    }
+
+    #[test]
+    fn unitaries_do_not_depend_on_the_instructions() {
+        for qubits in [1, 2, 3, 4, 6] {
+            let (haar, ids) = (Haar::new(4, qubits), 0..32 >> qubits.min(5));
+            let expected = unitaries(4, qubits, ids.clone()).concat();
+            for instructions in InstructionSet::all() {
+                let rows = vec![Columns::default(); haar.dim * haar.dim.div_ceil(WIDTH)];
+                let mut scratch = HaarScratch { vector: Vec::new(), rows };
+                let mut out = vec![Complex64::ONE; expected.len()];
+                let ids = ids.clone();
+                instructions.run(Draws { haar: &haar, ids, scratch: &mut scratch, out: &mut out });
+                assert_eq!(out, expected, "{instructions:?}, {qubits} qubits");
             }
         }
     }

@@ -95,6 +95,60 @@ impl LetterClasses {
         undone_by.iter().filter(|&&letter| self.of_letter[usize::from(letter)] == next).count()
     }
 
+    /// Returns what the sampler remembers of a letter: the place in its class of the one letter that
+    /// undoes it, or if some letter is undone by several, its own place among the letters on its
+    /// qubits. 0 if letters may cancel.
+    pub(super) fn mark(&self, letter: u16) -> u8 {
+        let at = usize::from(letter);
+        let places = |other: u16| &self.classes[self.of_letter[usize::from(other)]].letters;
+        let mark = if self.undone_by_several() {
+            let qubits = self.classes[self.of_letter[at]].qubits;
+            let before = self.of_letter[..at].iter().filter(|&&class| self.classes[class].qubits == qubits);
+            Some(before.count())
+        } else {
+            self.undone_by[at].first().and_then(|&other| places(other).binary_search(&other).ok())
+        };
+        // There are at most 256 letters on the same qubits.
+        mark.unwrap_or(0) as u8
+    }
+
+    /// Returns for each class and [mark](LetterClasses::mark) the places of the letters that a
+    /// letter on the same qubits with this mark forbids, in ascending order; `None` unless some
+    /// letter is undone by several.
+    pub(super) fn forbidden_places(&self) -> Option<Vec<Vec<Vec<u8>>>> {
+        let of_class = |class: &LetterClass| {
+            let on_qubits = (0..self.of_letter.len())
+                .filter(|&letter| self.classes[self.of_letter[letter]].qubits == class.qubits);
+            let places = |letter: usize| {
+                let places = self.undone_by[letter].iter().map(|other| class.letters.binary_search(other));
+                places.flatten().map(|place| place as u8).collect()
+            };
+            on_qubits.map(places).collect()
+        };
+        self.undone_by_several().then(|| self.classes.iter().map(of_class).collect())
+    }
+
+    fn undone_by_several(&self) -> bool {
+        self.undone_by.iter().any(|undone_by| undone_by.len() > 1)
+    }
+
+    /// Returns the qubits of a letter, as in its class.
+    pub(super) fn qubits(&self, letter: u16) -> u8 {
+        self.classes[self.of_letter[usize::from(letter)]].qubits
+    }
+
+    /// Returns the letters that are last on all their qubits and that some letter undoes, in
+    /// ascending order, after one more letter.
+    pub(super) fn last_after(&self, last: &[u16], letter: u16) -> Vec<u16> {
+        let stays = |&other: &u16| self.qubits(other) & self.qubits(letter) == 0;
+        let mut after: Vec<_> = last.iter().copied().filter(stays).collect();
+        if !self.undone_by[usize::from(letter)].is_empty() {
+            after.push(letter);
+            after.sort_unstable();
+        }
+        after
+    }
+
     /// Returns whether a letter of this class forbids others.
     pub(super) fn forbids(&self, class: usize) -> bool {
         !self.undone_by[usize::from(self.classes[class].letters[0])].is_empty()

@@ -2,15 +2,21 @@
 
 pub(crate) mod angles;
 mod cancellation;
+mod class_state;
 pub(crate) mod cliffords;
 mod constrained;
 pub(crate) mod constraints;
 pub(crate) mod distinct;
 pub(crate) mod haar;
 mod letter_class;
+mod letter_state;
+mod marked_letter;
+mod normal;
+mod partial_circuit;
 pub(crate) mod pauli_pair;
 pub(crate) mod philox;
 pub(crate) mod sampler;
+mod thresholds;
 
 use crate::alphabet::Alphabet;
 use crate::circuit::{Circuits, MAX_LENGTH};

@@ -18,16 +18,11 @@ impl Pauli {
         (self.x >> qubit & 1 | (self.z >> qubit & 1) << 1) as usize
     }
 
+    /// Changes the factor on a qubit by the bits of `flips`.
     #[inline(always)]
-    fn h(&mut self, qubit: u32) {
-        let swapped = (self.x ^ self.z) & 1 << qubit;
-        self.x ^= swapped;
-        self.z ^= swapped;
-    }
-
-    #[inline(always)]
-    fn s(&mut self, qubit: u32) {
-        self.z ^= self.x & 1 << qubit;
+    fn flip(&mut self, qubit: u32, flips: u8) {
+        self.x ^= u32::from(flips & 1) << qubit;
+        self.z ^= u32::from(flips >> 1) << qubit;
     }
 
     #[inline(always)]
@@ -37,17 +32,71 @@ impl Pauli {
     }
 }
 
-/// The gates on one qubit, h or s, that turn two factors (p, q) into others: `[p][q]`.
-type Turns = [[&'static [u8]; 4]; 4];
+/// Gates on one qubit, h or s, for two factors (p, q): `[p][q]`.
+type Turns = [[Turn; 4]; 4];
 
-const TO_X_AND_Z: Turns =
-    [[b"", b"", b"", b""], [b"", b"", b"", b"hsh"], [b"", b"h", b"", b"sh"], [b"", b"hs", b"s", b""]];
-const TO_Y_AND_Z: Turns =
-    [[b"", b"", b"", b""], [b"", b"", b"s", b"sh"], [b"", b"hs", b"", b"shs"], [b"", b"h", b"", b""]];
+/// At most three gates on one qubit, and their effect on two factors.
+#[derive(Debug, Clone, Copy)]
+struct Turn {
+    /// The bits of each factor that change.
+    flips: [u8; 2],
+    /// The number of gates.
+    gates: u8,
+    /// Bit k is set if gate k is s, and else it is h.
+    is_s: u8,
+}
 
-/// The gates that turn one factor, unless it is I, into X or Z.
-const TO_X: [&[u8]; 4] = [b"", b"", b"h", b"s"];
-const TO_Z: [&[u8]; 4] = [b"", b"h", b"", b"sh"];
+impl Turn {
+    /// Returns the effect of gates on factors.
+    const fn new(gates: &[u8], p: u8, q: u8) -> Turn {
+        let (mut factors, mut is_s, mut gate) = ([p, q], 0, 0);
+        while gate < gates.len() {
+            let mut k = 0;
+            while k < 2 {
+                let [x, z] = [factors[k] & 1, factors[k] >> 1];
+                factors[k] = if gates[gate] == b's' { x | (z ^ x) << 1 } else { z | x << 1 };
+                k += 1;
+            }
+            is_s |= if gates[gate] == b's' { 1 << gate } else { 0 };
+            gate += 1;
+        }
+        Turn { flips: [p ^ factors[0], q ^ factors[1]], gates: gates.len() as u8, is_s }
+    }
+
+    const fn table(gates: [[&[u8]; 4]; 4]) -> Turns {
+        let mut turns = [[Turn { flips: [0; 2], gates: 0, is_s: 0 }; 4]; 4];
+        let mut at = 0;
+        while at < 16 {
+            let (p, q) = (at / 4, at % 4);
+            turns[p][q] = Turn::new(gates[p][q], p as u8, q as u8);
+            at += 1;
+        }
+        turns
+    }
+}
+
+static TO_X_AND_Z: Turns = Turn::table([
+    [b"", b"", b"", b""],
+    [b"", b"", b"", b"hsh"],
+    [b"", b"h", b"", b"sh"],
+    [b"", b"hs", b"s", b""],
+]);
+
+static TO_Y_AND_Z: Turns = Turn::table([
+    [b"", b"", b"", b""],
+    [b"", b"", b"s", b"sh"],
+    [b"", b"hs", b"", b"shs"],
+    [b"", b"h", b"", b""],
+]);
+
+/// Turns the first factor, unless it is I, into X.
+static P_TO_X: Turns = Turn::table([[b""; 4], [b""; 4], [b"h"; 4], [b"s"; 4]]);
+/// Turns the first factor, unless it is I, into Z.
+static P_TO_Z: Turns = Turn::table([[b""; 4], [b"h"; 4], [b""; 4], [b"sh"; 4]]);
+/// Turns the second factor, unless it is I, into Z.
+static Q_TO_Z: Turns = Turn::table([[b"", b"h", b"", b"sh"]; 4]);
+/// The gate s.
+static S: Turns = Turn::table([[b"s"; 4]; 4]);
 
 /// The numbers of the letters of [`GATES`](crate::space::cliffords::GATES) on some qubits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,22 +105,53 @@ pub(crate) struct Numbers {
 }
 
 impl Numbers {
-    fn h(self, qubit: u32) -> u16 {
-        qubit as u16
+    /// Returns h for 0 and s for 1.
+    #[inline(always)]
+    fn h_or_s(self, is_s: u8, qubit: u32) -> u16 {
+        (u32::from(is_s) * self.qubits + qubit) as u16
     }
 
-    fn s(self, qubit: u32) -> u16 {
-        (self.qubits + qubit) as u16
-    }
-
+    #[inline(always)]
     fn cx(self, control: u32, target: u32) -> u16 {
         let place = target - u32::from(target > control);
         (2 * self.qubits + control * (self.qubits - 1) + place) as u16
     }
 
-    /// Returns X, Y or Z, numbered from 0.
+    /// Returns X, Y or Z, numbered from 1.
     pub(crate) fn pauli(self, pauli: u32, qubit: u32) -> u16 {
-        (self.qubits * (self.qubits + 1 + pauli) + qubit) as u16
+        (self.qubits * (self.qubits + pauli) + qubit) as u16
+    }
+}
+
+/// The letters of a circuit while it is drawn, in memory that is long enough for all. So a letter may
+/// be written before it is known whether it counts, without a branch.
+#[derive(Debug)]
+pub(crate) struct LetterBuffer {
+    letters: [u16; LetterBuffer::ROOM],
+    number: usize,
+}
+
+impl LetterBuffer {
+    /// The longest circuit on eight qubits has 178 letters.
+    const ROOM: usize = 192;
+
+    pub(crate) fn new() -> LetterBuffer {
+        LetterBuffer { letters: [0; LetterBuffer::ROOM], number: 0 }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.number = 0;
+    }
+
+    pub(crate) fn letters(&self) -> &[u16] {
+        &self.letters[..self.number]
+    }
+
+    /// Appends the first `number` of some letters.
+    #[inline(always)]
+    pub(crate) fn push<const N: usize>(&mut self, letters: [u16; N], number: usize) {
+        self.letters[self.number..][..N].copy_from_slice(&letters);
+        self.number += number;
     }
 }
 
@@ -81,7 +161,7 @@ pub(crate) struct PauliPair<'a> {
     p: Pauli,
     q: Pauli,
     numbers: Numbers,
-    letters: &'a mut Vec<u16>,
+    letters: &'a mut LetterBuffer,
 }
 
 impl<'a> PauliPair<'a> {
@@ -94,7 +174,7 @@ impl<'a> PauliPair<'a> {
         [p, q]: [u32; 2],
         first: u32,
         numbers: Numbers,
-        letters: &'a mut Vec<u16>,
+        letters: &'a mut LetterBuffer,
     ) -> PauliPair<'a> {
         let m = numbers.qubits - first;
         let mask = (1 << m) - 1;
@@ -106,28 +186,21 @@ impl<'a> PauliPair<'a> {
         PauliPair { p: pauli(p), q: pauli(q), numbers, letters }
     }
 
-    fn turn(&mut self, qubit: u32, gates: &[u8]) {
-        for &gate in gates {
-            if gate == b'h' {
-                self.p.h(qubit);
-                self.q.h(qubit);
-                self.letters.push(self.numbers.h(qubit));
-            } else {
-                self.p.s(qubit);
-                self.q.s(qubit);
-                self.letters.push(self.numbers.s(qubit));
-            }
-        }
+    /// Appends the gates for the two factors on a qubit.
+    #[inline(always)]
+    fn turn(&mut self, qubit: u32, turns: &Turns) {
+        let Turn { flips, gates, is_s } = turns[self.p.factor(qubit)][self.q.factor(qubit)];
+        self.p.flip(qubit, flips[0]);
+        self.q.flip(qubit, flips[1]);
+        let letters = [0, 1, 2].map(|gate| self.numbers.h_or_s(is_s >> gate & 1, qubit));
+        self.letters.push(letters, usize::from(gates));
     }
 
-    fn turn_both(&mut self, qubit: u32, turns: &Turns) {
-        self.turn(qubit, turns[self.p.factor(qubit)][self.q.factor(qubit)]);
-    }
-
+    #[inline(always)]
     fn cx(&mut self, control: u32, target: u32) {
         self.p.cx(control, target);
         self.q.cx(control, target);
-        self.letters.push(self.numbers.cx(control, target));
+        self.letters.push([self.numbers.cx(control, target)], 1);
     }
 
     /// Returns the qubits on which the factors anticommute.
@@ -143,8 +216,8 @@ impl<'a> PauliPair<'a> {
         }
         let mut others = Qubits(self.anticommuting() & !(1 << first));
         while let (Some(a), Some(b)) = (others.next(), others.next()) {
-            self.turn_both(a, &TO_X_AND_Z);
-            self.turn_both(b, &TO_X_AND_Z);
+            self.turn(a, &TO_X_AND_Z);
+            self.turn(b, &TO_X_AND_Z);
             self.cx(a, b);
         }
         self.clear(first);
@@ -153,13 +226,13 @@ impl<'a> PauliPair<'a> {
     /// Makes the factors on qubit `first` anticommute.
     fn make_anticommute(&mut self, first: u32) {
         let other = self.anticommuting().trailing_zeros();
-        self.turn_both(other, &TO_X_AND_Z);
+        self.turn(other, &TO_X_AND_Z);
         if self.p.factor(first) == 0 {
-            self.turn(first, TO_Z[self.q.factor(first)]);
+            self.turn(first, &Q_TO_Z);
             self.cx(other, first);
         }
         if self.anticommuting() >> first & 1 == 0 {
-            self.turn(first, TO_X[self.p.factor(first)]);
+            self.turn(first, &P_TO_X);
             self.cx(first, other);
         }
     }
@@ -169,21 +242,19 @@ impl<'a> PauliPair<'a> {
         let others = !(1 << first);
         let (p, q) = ((self.p.x | self.p.z) & others, (self.q.x | self.q.z) & others);
         let equal = p & q;
-        self.turn_both(first, if equal == 0 { &TO_X_AND_Z } else { &TO_Y_AND_Z });
+        self.turn(first, if equal == 0 { &TO_X_AND_Z } else { &TO_Y_AND_Z });
         for qubit in Qubits(p) {
-            if equal >> qubit & 1 == 1 {
-                self.turn(qubit, TO_Z[self.p.factor(qubit)]);
-                self.cx(qubit, first);
-            } else {
-                self.turn(qubit, TO_X[self.p.factor(qubit)]);
-                self.cx(first, qubit);
-            }
+            // Chosen without a branch, which would be predicted wrongly half of the time.
+            let is_equal = equal >> qubit & 1;
+            self.turn(qubit, [&P_TO_X, &P_TO_Z][is_equal as usize]);
+            let ends = [first, qubit];
+            self.cx(ends[is_equal as usize], ends[1 - is_equal as usize]);
         }
         if equal != 0 {
-            self.turn(first, b"s");
+            self.turn(first, &S);
         }
         for qubit in Qubits(q & !p) {
-            self.turn(qubit, TO_Z[self.q.factor(qubit)]);
+            self.turn(qubit, &Q_TO_Z);
             self.cx(qubit, first);
         }
         debug_assert_eq!([self.p, self.q], [Pauli { x: 1 << first, z: 0 }, Pauli { x: 0, z: 1 << first }]);
@@ -219,10 +290,10 @@ mod tests {
 
     /// Returns P and Q after the sweep, and the number of letters.
     fn swept(p: u32, q: u32, first: u32, qubits: u32) -> ([Pauli; 2], usize) {
-        let mut letters = Vec::new();
+        let mut letters = LetterBuffer::new();
         let mut pair = PauliPair::new([p, q], first, Numbers { qubits }, &mut letters);
         pair.sweep(first);
-        ([pair.p, pair.q], letters.len())
+        ([pair.p, pair.q], letters.letters().len())
     }
 
     #[test]
