@@ -2,5 +2,6 @@
 
 pub(crate) mod acos;
 pub(crate) mod dispatch;
+pub(crate) mod ln;
 pub(crate) mod sincos;
 pub(crate) mod vector;
