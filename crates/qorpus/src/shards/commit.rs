@@ -281,6 +281,19 @@ impl Shards {
 /// Removes leftovers of killed processes that belong to published shards, and shards that were
 /// replaced when the corpus grew. Readers that have such a file open keep it.
 fn remove_leftovers(shards: &Shards, directory: &Path, manifest: &Manifest) -> Result<()> {
+    // Receipts first: a file without a receipt can be judged, but not the reverse.
+    for path in entries(&directory.join(RECEIPTS))? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let shard = name.strip_prefix('.').and_then(|name| name.split_once(".json."));
+        let is_replaced = name.strip_suffix(".json").is_some_and(|name| shards.is_replaced(manifest, name));
+        if is_replaced
+            || shard.is_some_and(|(shard, _)| {
+                shards.is_settled(manifest, shard) && is_temporary_name(&name, &format!("{shard}.json"))
+            })
+        {
+            let _ = std::fs::remove_file(&path);
+        }
+    }
     for path in entries(directory)? {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let hidden = name.strip_prefix('.').and_then(|name| name.split_once(".db"));
@@ -303,18 +316,6 @@ fn remove_leftovers(shards: &Shards, directory: &Path, manifest: &Manifest) -> R
             && let Ok(Some(_claim)) = LockFile::take(&claim)
         {
             discard(&draft);
-        }
-    }
-    for path in entries(&directory.join(RECEIPTS))? {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let shard = name.strip_prefix('.').and_then(|name| name.split_once(".json."));
-        let is_replaced = name.strip_suffix(".json").is_some_and(|name| shards.is_replaced(manifest, name));
-        if is_replaced
-            || shard.is_some_and(|(shard, _)| {
-                shards.is_settled(manifest, shard) && is_temporary_name(&name, &format!("{shard}.json"))
-            })
-        {
-            let _ = std::fs::remove_file(&path);
         }
     }
     Ok(())
