@@ -332,7 +332,8 @@ impl Shards {
     /// Returns whether the shard with this name was replaced by a longer one, which is listed, when
     /// the corpus grew.
     fn is_replaced(&self, manifest: &Manifest, name: &str) -> bool {
-        let number = self.sharding.replaced(name).filter(|_| self.lineage.created_as().is_some());
+        let Some(first) = self.lineage.created_as() else { return false };
+        let number = self.sharding.replaced(name, first.space().len());
         number.is_some_and(|number| manifest.shard(number).is_some())
     }
 }

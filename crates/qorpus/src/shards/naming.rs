@@ -101,14 +101,14 @@ impl Sharding {
     }
 
     /// Returns the number of the shard that has replaced the one with this name: the last one of a
-    /// smaller recipe of the same corpus, which had fewer records.
-    pub(super) fn replaced(&self, name: &str) -> Option<u64> {
+    /// smaller recipe of the same corpus, which had at least `least` records.
+    pub(super) fn replaced(&self, name: &str, least: u64) -> Option<u64> {
         let (start, end) = name.split_once('-')?;
         let (start, end): (u64, u64) = (start.parse().ok()?, end.parse().ok()?);
         let number = start / self.shard_records;
         let is_shorter = number < self.count() && {
             let ids = self.ids(number);
-            start == ids.start && (start + 1..ids.end).contains(&end)
+            start == ids.start && (least.max(start + 1)..ids.end).contains(&end)
         };
         (is_shorter && self.name_of(start..end) == name).then_some(number)
     }
@@ -170,8 +170,9 @@ mod tests {
             ("000000000001-000000000002".into(), None),
             ("000000000000-000000000000".into(), None),
         ] {
-            assert_eq!(after.replaced(&name), replaced, "{name}");
+            assert_eq!(after.replaced(&name, small.space().len()), replaced, "{name}");
         }
+        assert_eq!(after.replaced(&before.name(last), small.space().len() + 1), None);
         // Its ids have more digits than names of the smaller recipe.
         let end = after.count() - 1;
         assert!(after.name(end).ends_with("-1250000000000") && after.number(&after.name(end)) == Some(end));
