@@ -11,6 +11,8 @@ from tracing import Trace
 #: 13 chunks, committed in five or six groups.
 RECIPE: Json = {"random": 3000}
 FLAGS = ("--random", "3000")
+#: The same corpus before it grows, with six chunks.
+SMALLER: Json = {"random": 1300}
 #: 86 MB: the WAL outgrows 32 MiB, is checkpointed, and is reset in place.
 LONG: Json = {"random": 300, "qubits": 7, "gates": "h,t,cx", "length": [1, 3]}
 APPENDED = 600
@@ -93,6 +95,11 @@ def killed_half_way(server: ProcessServer, directory: Path) -> None:
     assert answer.status == -9, answer
 
 
+def smaller(server: ProcessServer, directory: Path) -> None:
+    """Leave a smaller corpus of the recipe, whose last chunk is not full."""
+    server.succeed(generate(directory, 8, recipe=SMALLER))
+
+
 def merge(server: ProcessServer, directory: Path, _: str) -> list[Request]:
     """Merge two corpora that together have all records; they are made once, elsewhere."""
     inputs = [f"{server.root}/inputs/{part}.db" for part in range(2)]
@@ -117,6 +124,8 @@ JOBS = [
     Job("generate, the command", by_command, resumed()),
     Job("generate, two processes", generating(0, 1), resumed()),
     Job("generate, resumed after a kill", generating(1), resumed(), prepare=killed_half_way),
+    Job("generate, grown", generating(0), resumed(), prepare=smaller),
+    Job("generate, grown by two processes", generating(0, 1), resumed(), prepare=smaller),
     Job("generate, two processes, the log written back", generating(0, 1, recipe=LONG), resumed(LONG), is_long=True),
     Job("Writer", appending(0), appending(0), appended=True),
     Job("Writer and reader", append_and_read, appending(0), appended=True),

@@ -1,4 +1,5 @@
-"""SIGKILL at every step of processes that make a directory of shards: every named file is whole."""
+"""SIGKILL at every step of processes that make or grow a directory of shards: every named file is
+whole."""
 
 import json
 import sqlite3
@@ -16,12 +17,19 @@ from sweep import Sweep, kill_sweeps
 TITLE = "Kills while shards are published"
 #: Three shards of one or two chunks each: 13 chunks would be 13 times the same.
 RECIPE = ("--random", "1200", "--shard", "500")
+#: A full shard that stays, one that is replaced, and a new one.
+SMALLER = ("--random", "900", "--shard", "500")
+LARGER = ("--random", "1900", "--shard", "500")
+#: Jobs that begin with the smaller corpus.
+GROWN = ("generate, grown", "generate, grown by two processes")
 #: Options of processes that run at once. The stage is a directory of the same file system.
 JOBS: dict[str, list[tuple[str, ...]]] = {
     "generate": [()],
     "generate, two processes": [(), ()],
     "generate --stage": [("--stage", "stage")],
     "generate --part, two processes": [("--part", "0/2"), ("--part", "1/2")],
+    "generate, grown": [()],
+    "generate, grown by two processes": [(), ()],
 }
 
 
@@ -33,12 +41,15 @@ def requests(directory: Path, job: str) -> list[Request]:
     def placed(word: str) -> str:
         return f"{directory}/stage" if word == "stage" else word
 
-    return [command("generate", f"{directory}/big/", *RECIPE, *map(placed, options), "--quiet") for options in JOBS[job]]
+    recipe = LARGER if job in GROWN else RECIPE
+    return [command("generate", f"{directory}/big/", *recipe, *map(placed, options), "--quiet") for options in JOBS[job]]
 
 
-def begun(server: ProcessServer, name: str) -> Path:
+def begun(server: ProcessServer, name: str, job: str) -> Path:
     directory = server.directory(name)
     (directory / "stage").mkdir()
+    if job in GROWN and name != "undisturbed":
+        server.succeed(command("generate", f"{directory}/big/", *SMALLER, "--quiet"))
     return directory
 
 
@@ -85,13 +96,13 @@ def hash_of(server: ProcessServer, big: Path) -> str:
 def work(sweep: Sweep) -> Outcome:
     outcome = Outcome()
     with ProcessServer() as server:
-        undisturbed = begun(server, "undisturbed")
-        server.succeed(*requests(undisturbed, "generate"))
+        undisturbed = begun(server, "undisturbed", sweep.job)
+        server.succeed(*requests(undisturbed, GROWN[0] if sweep.job in GROWN else "generate"))
         expected = hash_of(server, undisturbed / "big")
         assert len(expected) == 32, expected
 
         def kill(fault: Fault) -> bool:
-            directory, wrong = begun(server, "observed"), []
+            directory, wrong = begun(server, "observed", sweep.job), []
             environment, big = server.observed(directory).environment(fault), directory / "big"
             answers = server.run(*requests(directory, sweep.job), environment=environment)
             is_killed = any(answer.status == -9 for answer in answers)
@@ -104,7 +115,8 @@ def work(sweep: Sweep) -> Outcome:
             wrong += [f"run again: {answer}" for answer in again if answer.status != 0]
             if (found := hash_of(server, big)) != expected:
                 wrong.append(f"at the end {found}")
-            left = [path.name for path in [*big.iterdir(), *(directory / "stage").iterdir()] if is_left(path)]
+            names = {f"{shard['first_id']:012}-{shard['end_id']:012}.db" for shard in listed(big)}
+            left = [path.name for path in [*big.iterdir(), *(directory / "stage").iterdir()] if is_left(path, names)]
             if left:
                 wrong.append(f"left at the end: {', '.join(sorted(left))}")
             outcome.failures.extend(f"{sweep.job}, {fault}: {text}" for text in wrong)
@@ -114,10 +126,10 @@ def work(sweep: Sweep) -> Outcome:
     return outcome
 
 
-def is_left(path: Path) -> bool:
-    """Return whether a file is not a shard, not part of a sealed directory, and not a free lock."""
-    names = {"manifest.json", "manifest.json-lock", "receipts"}
-    return not (path.name in names or path.name.endswith("-claim") or (path.suffix == ".db" and path.name[0].isdigit()))
+def is_left(path: Path, shards: set[str]) -> bool:
+    """Return whether a file is none of these shards, not part of a sealed directory, and not a free lock."""
+    names = {"manifest.json", "manifest.json-lock", "receipts"} | shards
+    return not (path.name in names or path.name.endswith("-claim"))
 
 
 def summed(counts: Counter[str]) -> Summary:

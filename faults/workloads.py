@@ -101,7 +101,9 @@ def examine(corpus: str, resume: list[Json] | None, appended: bool) -> None:
     if os.path.exists(corpus) and os.path.getsize(corpus) > 0:
         assert status == 0, f"verify finds fault (exit status {status})"
         reader = qorpus.open(corpus)
-        found |= {"records": len(reader), "hash": reader.content_hash, "keys": keys(reader) if appended else []}
+        # A generated corpus has all ids of its recipe from the beginning.
+        records = reader.info["records"]
+        found |= {"records": records, "hash": reader.content_hash, "keys": keys(reader) if appended else []}
         del reader
     if resume is not None:
         for request in resume:
@@ -113,7 +115,7 @@ def examine(corpus: str, resume: list[Json] | None, appended: bool) -> None:
             assert status == 0, f"the job cannot be finished (exit status {status})"
         assert qorpus_command(["verify", corpus, "--quiet"]) == 0, "verify finds fault at the end"
         reader = qorpus.open(corpus)
-        found |= {"end": len(reader), "hash": reader.content_hash, "end_keys": keys(reader) if appended else []}
+        found |= {"end": reader.info["records"], "hash": reader.content_hash, "end_keys": keys(reader) if appended else []}
         del reader
     print("\n" + json.dumps(found))
 

@@ -50,9 +50,9 @@ def generate(
     Any number of processes may call this for one file at the same time; they share the work. An
     interrupted call keeps the committed records, and the next call continues.
 
-    A file that was made with a smaller `random`, or words with a smaller `length`, and otherwise the
-    same recipe, grows: it becomes the corpus that would have been made at once. Corpora that are open
-    keep their records and their length.
+    A corpus that was made with a smaller `random`, or words with a smaller `length`, and otherwise
+    the same recipe, grows: it becomes the corpus that would have been made at once. Corpora that are
+    open keep their records and their length.
 
     A path that ends in a slash or is a directory becomes a sharded corpus: a directory of files of
     a few hundred megabytes each, which several machines can make together. A call without `part`

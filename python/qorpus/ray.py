@@ -67,7 +67,7 @@ def make_shard(
         >>> receipt = qorpus.ray.make_shard("shards/", recipe.json, 0, of)
     """
     _qorpus.generate(path, recipe, part=(number, of), jobs=jobs, stage=stage, durability=durability)
-    receipt = _qorpus.receipt(path, number)
+    receipt = _qorpus.receipt(path, recipe, number)
     if receipt is None:
         raise Error(f"{path}: shard {number} was removed after it was published; call qorpus.ray.generate again")
     return receipt

@@ -17,6 +17,7 @@ PAGE = (ROOT / "docs" / "clusters.md").read_text()
 #: directories of the test.
 HERE = {
     "--random 10G": "--random 1M --shard 1",
+    "--random 20G": "--random 1200k",
     'random="10G"': 'random="100k"',
     "7_000_000_000": "700_000",
     "/shared/": "shared/",
@@ -104,7 +105,7 @@ def page(tmp_path, store, monkeypatch):
 
 def test_every_block_is_run_by_a_test_below():
     """A command that is written in a section without a test is found here."""
-    assert set(SECTIONS) == {"Many machines", "Parts: GNU parallel, ssh", "While the job runs", "Network file systems", "Object stores", "Ray", "Distinct unitaries on Ray"}
+    assert set(SECTIONS) == {"Many machines", "Parts: GNU parallel, ssh", "While the job runs", "Grow it", "Network file systems", "Object stores", "Ray", "Distinct unitaries on Ray"}
     commands = [line for blocks in SECTIONS.values() for block in blocks if is_shell(block) for line in block.splitlines()]
     assert len(commands) == len(re.findall(r"^    \S", re.sub(r"^```.*?^```$", "", PAGE, flags=re.DOTALL | re.MULTILINE), re.MULTILINE))
     for there in HERE:
@@ -130,6 +131,12 @@ def test_while_the_job_runs(page):
     assert statuses == [("info", 0), ("merge", 0)]
     assert info("so-far.db")["records"] == info("big")["unsealed"]["records"] == len(namespace["present"])
     assert namespace["state"]["present"] == namespace["present"].ranges and namespace["stream"].epoch == 1
+
+
+def test_grow_it(page):
+    page("Many machines")
+    assert page("Grow it")[0] == [("generate", 0)]
+    assert info("big")["complete"] and info("big")["records"] == 1_200_000
 
 
 def test_network_file_systems(page, tmp_path):

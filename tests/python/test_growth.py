@@ -127,9 +127,6 @@ def test_what_cannot_grow_says_so(tmp_path):
     with pytest.raises(package.Error, match="grows but does not shrink"):
         package.generate(path, random=10, progress=False)
     assert path.read_bytes() == before
-    generate(f"{tmp_path}/shards/", "--random", 1000)
-    said = generate(f"{tmp_path}/shards/", "--random", 2000, status=1).stderr
-    assert "is a sharded corpus, which does not grow" in said
 
 
 def test_distinct_grows_by_cost(tmp_path):

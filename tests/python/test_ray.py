@@ -113,6 +113,31 @@ def test_shards_go_on_where_they_were(cluster, tmp_path):
         qorpus.ray.generate(other, path, progress=False)
 
 
+def test_shards_grow(cluster, tmp_path):
+    """Stopped in between: a task lets the corpus grow, and the next call makes the rest."""
+    path, options = tmp_path / "big", {"length": (200, 300), "unitaries": False}
+    recipes = [qorpus.Recipe("h,s,t", 1, random=random, **options) for random in (20_001, 50_000)]
+    before = qorpus.ray.generate(recipes[0], path, shard=2_500, progress=False)
+
+    class Enough(Exception):
+        pass
+
+    def stop(records, expected):
+        assert expected == 50_000
+        if records > 22_000:
+            raise Enough
+
+    with pytest.raises(Enough):
+        qorpus.ray.generate(recipes[1], path, progress=stop)
+    corpus = qorpus.ray.generate(recipes[1], path, progress=False)
+    whole = qorpus.generate(tmp_path / "whole.db", recipe=recipes[1], progress=False)
+    assert corpus.complete and corpus.content_hash == whole.content_hash
+    assert len(before) == 20_001 and before[20_000] == recipes[0][20_000] == corpus[20_000]
+    assert "clean" in run("verify", path, "--quiet").stdout
+    with pytest.raises(qorpus.Error, match="already holds more"):
+        qorpus.ray.generate(recipes[0], path, progress=False)
+
+
 def test_an_error_of_a_shard_is_that_of_the_library(cluster, tmp_path):
     recipe = qorpus.Recipe("h,s,t", 1, random=10_000, length=(200, 300), unitaries=False)
     with pytest.raises(qorpus.Error, match="does not exist; create it first"):

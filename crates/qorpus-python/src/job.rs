@@ -98,10 +98,11 @@ pub(crate) fn begin<'py>(
     dictionary(py, py.detach(|| qorpus::begin(&path, &recipe, shard)).or_raise(py)?)
 }
 
-/// Return the receipt of a published shard, or None.
+/// Return the receipt of a published shard of the corpus that `begin` has begun, or None.
 #[pyfunction]
-pub(crate) fn receipt(py: Python<'_>, path: PathBuf, number: u64) -> PyResult<Option<String>> {
-    py.detach(|| qorpus::receipt(&path, number)).or_raise(py)
+pub(crate) fn receipt(py: Python<'_>, path: PathBuf, recipe: &str, number: u64) -> PyResult<Option<String>> {
+    let recipe = Recipe::from_json(recipe).or_raise(py)?;
+    py.detach(|| qorpus::receipt(&path, &recipe, number)).or_raise(py)
 }
 
 /// Converts the state of a sharded corpus: `qorpus seal --json`, with ranges as tuples.

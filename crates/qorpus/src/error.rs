@@ -146,10 +146,10 @@ pub enum Error {
         .path.display()
     )]
     HoldsMore { path: PathBuf, there: String, asked: String },
-    /// A sharded corpus that is smaller than the requested one.
+    /// A sharded corpus whose chunks are divided differently in the larger one that was requested.
     #[error(
-        "{} is a sharded corpus, which does not grow.\n  there: {there}\n  asked: {asked}\ngenerate the larger one into \
-         another place, or use a corpus in a single file",
+        "{} cannot grow to that: longer words are packed into other chunks, and shards are not packed again.\n  \
+         there: {there}\n  asked: {asked}\ngenerate the larger one into another place, or use a corpus in a single file",
         .path.display()
     )]
     ShardsDoNotGrow { path: PathBuf, there: String, asked: String },
@@ -415,12 +415,11 @@ pub(crate) fn cannot_grow(path: &Path, there: &Recipe, asked: &Recipe) -> Error 
     }
 }
 
-/// Returns the error of a sharded corpus of another recipe, which may be a smaller one.
-pub(crate) fn other_shards(path: &Path, there: &Recipe, asked: &Recipe) -> Error {
-    match cannot_grow(path, there, asked) {
-        Error::OtherRecipe { path, there: smaller, asked: named } if there.begins(asked) => {
-            Error::ShardsDoNotGrow { path, there: smaller, asked: named }
-        }
+/// Returns the error of a sharded corpus whose chunks differ from those of the larger recipe that was
+/// asked for.
+pub(crate) fn shards_do_not_grow(path: &Path, there: &Recipe, asked: &Recipe) -> Error {
+    match other_recipe(path, there, asked) {
+        Error::OtherRecipe { path, there, asked } => Error::ShardsDoNotGrow { path, there, asked },
         error => error,
     }
 }

@@ -4,8 +4,7 @@
 
 use qorpus::{
     Corpus, CorpusFile, DistinctOptions, Durability, EnumerateOptions, Error, FindOptions, GenerateOptions,
-    Ids, Order, Outcome, Part, Progress, Recipe, RecipeOptions, RepairOptions, Summary, Target,
-    VerifyOptions,
+    Order, Outcome, Part, Progress, Recipe, RecipeOptions, RepairOptions, Summary, Target, VerifyOptions,
 };
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
@@ -467,20 +466,4 @@ fn an_enumeration_that_cannot_be_packed_again_stays() {
     assert!(matches!(error, Error::DamagedChunk { chunk: 0, .. }), "{error}");
     assert_eq!(summary(&path).recipe_hash, before.recipe_hash);
     assert_eq!(summary(&path).content_hash, before.content_hash);
-}
-
-#[test]
-fn shards_do_not_grow() {
-    let directory = TempDir::new().unwrap();
-    let path = directory.path().join("shards/");
-    generate(&path, &random(500));
-    let error = job(&path, &random(501), &mut |_, _| {}).unwrap_err();
-    let text = error.to_string();
-    assert!(matches!(error, Error::ShardsDoNotGrow { .. }), "{text}");
-    assert!(text.contains("500 random circuits") && text.contains("501 random circuits"), "{text}");
-    let error = job(&path, &random(499), &mut |_, _| {}).unwrap_err();
-    assert!(matches!(error, Error::HoldsMore { .. }), "{error}");
-    let corpus = Corpus::open(&[path]).unwrap();
-    assert!(corpus.summary().unwrap().complete);
-    assert_eq!(Ids::Run(0..3).len(), 3);
 }

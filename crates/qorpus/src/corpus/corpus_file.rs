@@ -5,7 +5,7 @@ use crate::corpus::journal_mode;
 use crate::corpus::mapped::{Backing, MappedFile};
 use crate::corpus::row_cache::{ChunkCache, RowCache};
 use crate::corpus::unitary_buffer::UnitaryBufferPool;
-use crate::error::{ChunkDamage, Error, Result, not_a_corpus, other_recipe};
+use crate::error::{ChunkDamage, Error, Result, not_a_corpus};
 use crate::hex::hex;
 use crate::os::clock::{POLL_INTERVAL, now};
 use crate::paths::{absolute, wal_path};
@@ -123,18 +123,25 @@ impl CorpusFile {
         }
     }
 
-    /// Opens the corpus at `path` with a recipe that is known already: its text is compared and not
-    /// parsed again.
-    pub(crate) fn open_known(path: &Path, known: &Arc<SharedRecipe>) -> Result<CorpusFile> {
+    /// Opens the corpus at `path` with one of the recipes that are known already: its text is compared
+    /// and not parsed again. A recipe that is not known is one that `accept` accepts.
+    pub(crate) fn open_known<'k>(
+        path: &Path,
+        mut known: impl Iterator<Item = &'k Arc<SharedRecipe>>,
+        accept: impl FnOnce(&StoredRecipe) -> Result<()>,
+    ) -> Result<CorpusFile> {
         let path = absolute(path)?;
         let connection = connect(&path)?;
-        match connection::identity(&connection, &path)? {
-            Some(there) if there == known.identity => CorpusFile::connected(path, connection, known.clone()),
-            Some(_) => match connection::identify(&connection, &path)? {
-                FileKind::Corpus(there) => Err(other_recipe(&path, &there.recipe, &known.stored.recipe)),
-                FileKind::Empty => Err(Error::Empty(path)),
-            },
-            None => Err(Error::Empty(path)),
+        let Some(there) = connection::identity(&connection, &path)? else { return Err(Error::Empty(path)) };
+        if let Some(shared) = known.find(|shared| shared.identity == there) {
+            return CorpusFile::connected(path, connection, shared.clone());
+        }
+        match connection::identify(&connection, &path)? {
+            FileKind::Corpus(stored) => {
+                accept(&stored)?;
+                CorpusFile::connected(path, connection, SharedRecipe::new(*stored))
+            }
+            FileKind::Empty => Err(Error::Empty(path)),
         }
     }
 
@@ -221,6 +228,16 @@ impl CorpusFile {
     /// Returns the recipe, which decides the records.
     pub fn recipe(&self) -> &Recipe {
         &self.shared.stored.recipe
+    }
+
+    /// Returns the recipe, and the seed of the file's checks.
+    pub(crate) fn stored(&self) -> &StoredRecipe {
+        &self.shared.stored
+    }
+
+    /// Returns what files of its recipe share.
+    pub(crate) fn shared(&self) -> &Arc<SharedRecipe> {
+        &self.shared
     }
 
     /// Returns the seed of the file's checks.

@@ -72,23 +72,27 @@ impl CorpusWriter {
             true => Ok(()),
             false => Err(other_recipe(path, there, recipe)),
         };
-        CorpusWriter::open_if(path, recipe, durability, check)
+        CorpusWriter::open_if(path, &StoredRecipe::new(recipe.clone()), durability, check)
     }
 
-    /// Opens the corpus at `path` as [`open`](CorpusWriter::open) does. An existing one may also be
-    /// smaller than `recipe`, to grow.
-    pub(crate) fn open_to_grow(path: &Path, recipe: &Recipe, durability: Durability) -> Result<CorpusWriter> {
-        let check = |path: &Path, there: &Recipe| match there.begins(recipe) {
+    /// Opens the corpus at `path`, creating it with this recipe and seed if it does not exist. An
+    /// existing one may have another seed, or be smaller, to grow.
+    pub(crate) fn open_to_grow(
+        path: &Path,
+        new: &StoredRecipe,
+        durability: Durability,
+    ) -> Result<CorpusWriter> {
+        let check = |path: &Path, there: &Recipe| match there.begins(&new.recipe) {
             true => Ok(()),
-            false => Err(cannot_grow(path, there, recipe)),
+            false => Err(cannot_grow(path, there, &new.recipe)),
         };
-        CorpusWriter::open_if(path, recipe, durability, check)
+        CorpusWriter::open_if(path, new, durability, check)
     }
 
     /// Opens the corpus at `path`; `check` refuses the recipe of an existing one.
     fn open_if(
         path: &Path,
-        recipe: &Recipe,
+        new: &StoredRecipe,
         durability: Durability,
         check: impl FnOnce(&Path, &Recipe) -> Result<()>,
     ) -> Result<CorpusWriter> {
@@ -104,7 +108,7 @@ impl CorpusWriter {
         connection::check_size(&connection, &path)?;
         let failed = |error| sqlite_on(&connection, &path, "set it up")(error);
         let (is_new, stored) = match connection::identify(&connection, &path)? {
-            FileKind::Empty => (true, StoredRecipe::new(recipe.clone())),
+            FileKind::Empty => (true, new.clone()),
             FileKind::Corpus(there) => {
                 check(&path, &there.recipe)?;
                 (false, *there)
@@ -120,7 +124,7 @@ impl CorpusWriter {
         }
         if is_new {
             set_journal_mode(&connection, &busy_timeout, "PERSIST", SHORT_TIMEOUT);
-            metadata::create(&connection, &path, recipe)?;
+            metadata::create(&connection, &path, &stored)?;
         }
         connection::bound_cache(&connection, &path)?;
         // This writer checkpoints by itself, while the others wait, instead of inside some

@@ -13,6 +13,7 @@ use crate::options::distinct::EnumerateOptions;
 use crate::options::job::threads;
 use crate::produce::grow::{Growth, open_grown};
 use crate::produce::progress::Outcome;
+use crate::sqlite::connection::StoredRecipe;
 use crate::tables::chunks::insert_chunks;
 use crate::tables::label_names::add_label;
 use crate::tables::levels::{self, Level};
@@ -96,7 +97,8 @@ fn run(
         }
         Ok(())
     };
-    let (writer, _) = open_grown(path, recipe, options.durability, &mut prepare, &|transaction, recipes| {
+    let new = StoredRecipe::new(recipe.clone());
+    let (writer, _) = open_grown(path, &new, options.durability, &mut prepare, &|transaction, recipes| {
         recode(transaction, path, recipes, stop)
     })?;
     let Some(spill) = spill else { return Err(Error::Defect("opening the corpus".into())) };

@@ -13,6 +13,7 @@ use crate::produce::chunk_builder::ChunkBuilder;
 use crate::produce::grow::{Growth, open_grown, restart};
 use crate::produce::progress::{Idle, Outcome, Progress};
 use crate::produce::stored_size::stored_bytes;
+use crate::sqlite::connection::StoredRecipe;
 use crate::tables::chunks::{insert_chunks, totals};
 use crate::tables::claims::{self, PendingRange};
 use qorpus_core::{Chunk, Kernel, Recipe};
@@ -292,8 +293,9 @@ pub(crate) fn generate_file(
             check_room(store.read(|transaction| growth.pending(transaction, &part))?)
         }
     };
+    let new = StoredRecipe::new(recipe.clone());
     let (store, gained) =
-        open_grown(path, recipe, options.durability, &mut prepare, &|transaction, (_, after)| {
+        open_grown(path, &new, options.durability, &mut prepare, &|transaction, (_, after)| {
             restart(transaction, path, after)
         })?;
     let idle = part.is_empty().then(|| Idle { part: options.part, shares: recipe.chunks(), sharded: false });

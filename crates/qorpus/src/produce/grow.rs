@@ -20,19 +20,19 @@ use std::path::Path;
 /// whose chunks have another layout.
 pub(crate) type Repack<'r> = dyn Fn(&Transaction<'_>, (&StoredRecipe, &StoredRecipe)) -> Result<()> + 'r;
 
-/// Opens the corpus at `path` for writing, creating it if it does not exist. A smaller one grows to
-/// `recipe`, after `prepare` has accepted it. Returns the writer, and how many records its last chunk
-/// gained.
+/// Opens the corpus at `path` for writing, creating it with this recipe and seed if it does not
+/// exist. A smaller one grows to the recipe, after `prepare` has accepted it. Returns the writer, and
+/// how many records its last chunk gained.
 pub(crate) fn open_grown(
     path: &Path,
-    recipe: &Recipe,
+    new: &StoredRecipe,
     durability: Durability,
     prepare: &mut dyn FnMut(&CorpusWriter, &Growth) -> Result<()>,
     repack: &Repack<'_>,
 ) -> Result<(CorpusWriter, u64)> {
     loop {
-        let mut writer = CorpusWriter::open_to_grow(path, recipe, durability)?;
-        let growth = Growth::new(writer.stored(), recipe);
+        let mut writer = CorpusWriter::open_to_grow(path, new, durability)?;
+        let growth = Growth::new(writer.stored(), &new.recipe);
         prepare(&writer, &growth)?;
         match growth.apply(&mut writer, path, repack) {
             // Another process may have grown it to this recipe.
@@ -88,7 +88,7 @@ impl Growth {
                 }
                 let new = before.recipe.chunks()..after.recipe.chunks();
                 fill_last_chunk(transaction, &before, &after)
-                    .and_then(|gained| claims::insert(transaction, &new, None).map(|_| gained))
+                    .and_then(|gained| claims::extend(transaction, &new).map(|()| gained))
                     .map_err(sqlite_on(transaction, path, "grow it"))
             }),
             Growth::Repacked(before, after) => {

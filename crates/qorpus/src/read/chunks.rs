@@ -20,7 +20,7 @@ impl Corpus {
                 let next = files.iter().map(|file| file.with(|corpus| corpus.next_made(id)));
                 { next }.try_fold(self.recipe.space().len(), |next, found| Ok(next.min(found?)))
             }
-            Source::Sharded(shards) => Ok(shards.manifest()?.next_listed(id)),
+            Source::Sharded(shards) => shards.next_listed(id),
             _ => Ok(id),
         }
     }
@@ -76,10 +76,7 @@ impl Corpus {
     /// Takes time proportional to the number of shards, unless all of them are listed.
     pub fn present(&self) -> Result<Present> {
         match &self.source {
-            Source::Sharded(shards) => {
-                let there = shards.published()?.shards;
-                Ok(Present::new(there.iter().map(|shard| shards.ids(shard.number))))
-            }
+            Source::Sharded(shards) => Ok(Present::new(shards.published_ids()?)),
             Source::Parts(files) => {
                 let mut ranges = Vec::new();
                 for file in files {

@@ -332,6 +332,11 @@ impl Bucket {
         }
     }
 
+    /// Removes the object called `name`.
+    pub(super) fn remove(&self, name: &str) -> Result<()> {
+        self.run(name, "remove it", async |store, key| Ok(store.delete(&key).await?))
+    }
+
     /// Refuses a store that ignores conditions, which is tested with an object that is removed
     /// again.
     pub(super) fn check_conditions(&self) -> Result<()> {
@@ -345,7 +350,7 @@ impl Bucket {
             (false, false) => None,
         };
         // A process that may not remove objects leaves it behind, which does no harm.
-        let _ = self.run(&name, "remove it", async |store, key| Ok(store.delete(&key).await?));
+        let _ = self.remove(&name);
         let Some(header) = ignored else { return Ok(()) };
         let reason = format!("the store ignores {header}; {CONDITIONS}");
         Err(Error::ObjectStore { path: self.path.clone(), action: "write to it", reason })

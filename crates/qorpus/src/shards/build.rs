@@ -7,7 +7,7 @@
 //! two machines build is published once.
 
 use crate::corpus::corpus_writer::CorpusWriter;
-use crate::error::{Error, LOOK_FOR, Result, io};
+use crate::error::{Error, LOOK_FOR, Result, io, other_recipe};
 use crate::hex::hex;
 use crate::options::job::{Durability, GenerateOptions, threads};
 use crate::os::atomic_file::{random, sync_directory, sync_file};
@@ -15,10 +15,11 @@ use crate::os::lock_file::LockFile;
 use crate::os::rights::{self, Rights};
 use crate::paths::beside;
 use crate::produce::generate::generate_in;
+use crate::produce::grow::{Growth, Repack, open_grown};
 use crate::produce::progress::{Idle, Outcome, Progress};
 use crate::produce::stored_size::stored_bytes;
 use crate::shards::commit::commit_manifest;
-use crate::shards::naming::Sharding;
+use crate::shards::naming::{MANIFEST, Sharding};
 use crate::shards::private_directory;
 use crate::shards::put_mode::{PutMode, Version};
 use crate::shards::shard::{Shard, discard, fingerprint};
@@ -28,6 +29,7 @@ use crate::shards::storage::Storage;
 use crate::verify::report::VerifyOptions;
 use nix::libc;
 use qorpus_core::Recipe;
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::ErrorKind;
@@ -61,7 +63,8 @@ pub(crate) fn generate(
         check_room(path, stage, recipe, &sharding, part.shards(sharding.count()), 0)?;
     }
     let shards = Shards::create(path, recipe, options.shard, options.durability)?;
-    let builder = ShardBuilder { shards: &shards, stage, jobs, durability: options.durability, stop };
+    let grows = shards.manifest()?.0.lineage != shards.lineage;
+    let builder = ShardBuilder::new(&shards, stage, jobs, options.durability, stop);
     let (mut progress, mut todo) = (Progress::default(), VecDeque::new());
     let numbers: Vec<u64> = part.shards(shards.sharding.count()).collect();
     let there = shards.published_among(&numbers)?;
@@ -88,8 +91,14 @@ pub(crate) fn generate(
     if stage.is_some() && part.is_all() && !todo.is_empty() {
         todo.rotate_left(random() as usize % todo.len());
     }
-    let outcome = builder.build_all(todo, &mut progress, report)?;
-    if outcome == Outcome::Complete && part.is_all() {
+    let mut outcome = Outcome::Complete;
+    if grows {
+        outcome = builder.build_awaited(&mut todo, &mut progress, report)?;
+    }
+    if outcome == Outcome::Complete {
+        outcome = builder.build_all(todo, &mut progress, report)?;
+    }
+    if outcome == Outcome::Complete && (part.is_all() || grows) {
         commit_manifest(&shards, options.durability)?;
     }
     Ok((outcome, progress))
@@ -111,15 +120,55 @@ pub(super) enum BuildOutcome {
 
 /// A builder of shards of a corpus.
 pub(super) struct ShardBuilder<'a> {
-    pub(super) shards: &'a Shards,
+    shards: &'a Shards,
     /// The directory where they are built, if it is not the corpus's.
-    pub(super) stage: Option<&'a Path>,
-    pub(super) jobs: usize,
-    pub(super) durability: Durability,
-    pub(super) stop: &'a AtomicBool,
+    stage: Option<&'a Path>,
+    jobs: usize,
+    durability: Durability,
+    stop: &'a AtomicBool,
+    /// The version of the manifest whose recipe was last checked.
+    seen: RefCell<Option<Version>>,
 }
 
-impl ShardBuilder<'_> {
+impl<'a> ShardBuilder<'a> {
+    pub(super) fn new(
+        shards: &'a Shards,
+        stage: Option<&'a Path>,
+        jobs: usize,
+        durability: Durability,
+        stop: &'a AtomicBool,
+    ) -> ShardBuilder<'a> {
+        ShardBuilder { shards, stage, jobs, durability, stop, seen: RefCell::default() }
+    }
+
+    /// Lets the corpus grow. If a shard must be published before and is among `todo`, it is built.
+    fn build_awaited(
+        &self,
+        todo: &mut VecDeque<u64>,
+        progress: &mut Progress,
+        report: &mut dyn FnMut(Progress),
+    ) -> Result<Outcome> {
+        let awaited = commit_manifest(self.shards, self.durability)?.awaited;
+        let Some(place) = todo.iter().position(|&number| Some(number) == awaited) else {
+            return Ok(Outcome::Complete);
+        };
+        let outcome = self.build_all(todo.remove(place).into_iter().collect(), progress, report)?;
+        if outcome == Outcome::Complete {
+            commit_manifest(self.shards, self.durability)?;
+        }
+        Ok(outcome)
+    }
+
+    /// Refuses to build shards of a corpus that another process has grown to a larger recipe.
+    fn check_recipe(&self) -> Result<()> {
+        let now = self.shards.storage.version(MANIFEST)?;
+        if now.is_some() && *self.seen.borrow() != now {
+            self.shards.check_recipe(&self.shards.manifest()?.0)?;
+            self.seen.replace(now);
+        }
+        Ok(())
+    }
+
     /// Builds these shards, and waits for shards that other processes build.
     fn build_all(
         &self,
@@ -170,7 +219,10 @@ impl ShardBuilder<'_> {
         let name = self.shards.sharding.name(number);
         match self.stage {
             // Many corpora may be built there.
-            Some(stage) => stage.join(format!("qorpus-{}-{name}.db", hex(&self.shards.recipe.hash()[..8]))),
+            Some(stage) => {
+                let seed = self.shards.lineage.first().check_seed().to_le_bytes();
+                stage.join(format!("qorpus-{}-{name}.db", hex(&seed)))
+            }
             None => self.shards.path().join(format!(".{name}.db")),
         }
     }
@@ -240,6 +292,7 @@ impl ShardBuilder<'_> {
     fn build(&self, number: u64, report: &mut dyn FnMut(Progress)) -> Result<BuildOutcome> {
         let draft = self.draft(number);
         let Some(_claim) = self.claim(&draft)? else { return Ok(BuildOutcome::Busy) };
+        self.check_recipe()?;
         self.refuse_irreplaceable(number)?;
         if self.shards.published(number)?.is_some() {
             discard(&draft);
@@ -337,6 +390,18 @@ impl ShardBuilder<'_> {
         Ok(BuildOutcome::Published)
     }
 
+    /// Opens a draft. One that was begun before the corpus grew, grows.
+    fn writer(&self, draft: &Path) -> Result<CorpusWriter> {
+        let new = self.shards.lineage.stored();
+        let mut check = |writer: &CorpusWriter, _: &Growth| match self.shards.lineage.holds(writer.stored()) {
+            true => Ok(()),
+            false => Err(other_recipe(draft, &writer.stored().recipe, &new.recipe)),
+        };
+        // Recipes of one corpus have chunks of one layout.
+        let repack: &Repack<'_> = &|_, _| Err(Error::Defect("growing a draft".into()));
+        Ok(open_grown(draft, &new, self.durability, &mut check, repack)?.0)
+    }
+
     /// Generates the missing chunks of the draft of shard `number` and inspects it; `None` if it
     /// was stopped.
     fn complete(
@@ -345,9 +410,8 @@ impl ShardBuilder<'_> {
         number: u64,
         report: &mut dyn FnMut(Progress),
     ) -> Result<Option<Inspected>> {
-        let writer = CorpusWriter::open(draft, &self.shards.recipe, self.durability)?;
-        let chunks = self.shards.chunks(number);
-        match generate_in(writer, &self.shards.recipe, self.jobs, chunks, self.stop, report)? {
+        let (writer, chunks) = (self.writer(draft)?, self.shards.chunks(number));
+        match generate_in(writer, self.shards.recipe(), self.jobs, chunks, self.stop, report)? {
             (Outcome::Interrupted, _) => Ok(None),
             (Outcome::Complete, _) => self.inspect(draft, number).map(Some),
         }
@@ -377,7 +441,7 @@ impl ShardBuilder<'_> {
     fn max_bytes(&self, number: u64) -> u64 {
         let chunks = self.shards.chunks(number);
         // The size is estimated from some chunks, and others may have longer circuits.
-        let typical = stored_bytes(&self.shards.recipe, chunks.end - chunks.start);
+        let typical = stored_bytes(self.shards.recipe(), chunks.end - chunks.start);
         typical.saturating_mul(4).saturating_add(16 << 20)
     }
 

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::hex::hex;
 use crate::remedy::brief;
+use crate::shards::lineage::Lineage;
 use crate::shards::naming::{MANIFEST, MAX_SHARDS, Sharding};
 use crate::shards::put_mode::Version;
 use crate::shards::shard::Shard;
@@ -13,8 +14,11 @@ use serde_json::value::RawValue;
 use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_128;
 
-/// The version of the manifest's and the receipts' format.
+/// The version of the receipts' format, and of the manifest's unless the corpus has grown.
 pub(super) const VERSION: u32 = 1;
+
+/// The version of the manifest of a corpus that has grown.
+const GROWN_VERSION: u32 = 2;
 
 /// The most bytes of a manifest that are read; a larger one would list more shards than
 /// [`MAX_SHARDS`].
@@ -26,9 +30,9 @@ pub(super) type Parsed<T> = std::result::Result<T, String>;
 /// The recipe of a sharded corpus, and a list of its published shards.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Manifest {
-    /// Grows with every change of the list.
+    /// Increases with every change of the list or the recipe.
     pub(crate) version: u64,
-    pub(crate) recipe: Recipe,
+    pub(crate) lineage: Lineage,
     pub(crate) sharding: Sharding,
     /// By number, ascending.
     pub(crate) shards: Vec<Shard>,
@@ -37,7 +41,12 @@ pub(crate) struct Manifest {
 impl Manifest {
     /// Returns the manifest of a directory without shards.
     pub(crate) fn empty(recipe: &Recipe, sharding: Sharding) -> Manifest {
-        Manifest { version: 0, recipe: recipe.clone(), sharding, shards: Vec::new() }
+        Manifest { version: 0, lineage: Lineage::new(recipe.clone()), sharding, shards: Vec::new() }
+    }
+
+    /// Returns whether it lists shard `number`, and that of `sharding` has the same records.
+    pub(super) fn shard_of(&self, sharding: Sharding, number: u64) -> Option<&Shard> {
+        self.shard(number).filter(|_| sharding.ids(number) == self.sharding.ids(number))
     }
 
     /// Returns the shard with this number, if it is listed.
@@ -96,18 +105,26 @@ impl Manifest {
             )
         };
         let shards: Vec<_> = self.shards.iter().map(shard).collect();
+        let (recipe, format) = (self.lineage.recipe(), self.format());
+        let created_as = self.lineage.created_as().map(Recipe::to_json);
+        let created_as = created_as.map(|recipe| format!("\"created_as\":{recipe},\n")).unwrap_or_default();
         with_check(format!(
-            "{{\"qorpus_manifest\":{VERSION},\n\"version\":{},\n\"recipe\":{},\n\"recipe_hash\":\"{}\",\n\"shard_records\":{},\n\
-             \"records\":{},\n\"content_hash\":\"{}\",\n\"bytes\":{},\n\"shards\":[\n{}\n],\n",
+            "{{\"qorpus_manifest\":{format},\n\"version\":{},\n\"recipe\":{},\n\"recipe_hash\":\"{}\",\n{created_as}\
+             \"shard_records\":{},\n\"records\":{},\n\"content_hash\":\"{}\",\n\"bytes\":{},\n\"shards\":[\n{}\n],\n",
             self.version,
-            self.recipe.to_json(),
-            hex(&self.recipe.hash()),
+            recipe.to_json(),
+            hex(&recipe.hash()),
             self.sharding.shard_records,
             self.records(),
             self.content(),
             self.bytes(),
             shards.join(",\n"),
         ))
+    }
+
+    /// Returns the version of its format.
+    fn format(&self) -> u32 {
+        if self.lineage.created_as().is_some() { GROWN_VERSION } else { VERSION }
     }
 
     /// Reads the manifest in `storage`, and the version of its file or object.
@@ -123,7 +140,7 @@ impl Manifest {
             Ok(manifest) => Ok((manifest, version)),
             Err(reason) => Err(match from_json(&text, "manifest") {
                 // To restore or to delete the manifest would not help.
-                Ok(ManifestVersion { qorpus_manifest: found }) if found > VERSION => {
+                Ok(ManifestVersion { qorpus_manifest: found }) if found > GROWN_VERSION => {
                     Error::NewerFormat(storage.join(MANIFEST), found.into())
                 }
                 _ => Error::Manifest(storage.join(MANIFEST), reason),
@@ -133,7 +150,7 @@ impl Manifest {
 
     fn parse(text: &str) -> Parsed<Manifest> {
         let ManifestVersion { qorpus_manifest: found } = from_json(text, "manifest")?;
-        if found > VERSION {
+        if found > GROWN_VERSION {
             return Err(format!("its version {found} needs a newer Qorpus"));
         }
         verify_check(text)?;
@@ -142,8 +159,7 @@ impl Manifest {
         if found.recipe_hash != hex(&recipe.hash()) {
             return Err("its recipe does not match the recipe's hash".into());
         }
-        let sharding =
-            Sharding::new(&recipe, found.shard_records).ok_or("its shards do not fit its recipe")?;
+        let (lineage, sharding) = found.division(&recipe)?;
         let mut shards = Vec::with_capacity(found.shards.0.len());
         let mut next = 0;
         for &ShardText { first_id, end_id, content_hash, bytes, xxh128 } in &found.shards.0 {
@@ -158,7 +174,10 @@ impl Manifest {
             let (content, xxh128) = (parse_content_hash(content_hash)?, parse_xxh128(xxh128)?);
             shards.push(Shard { number, content, bytes, xxh128 });
         }
-        let manifest = Manifest { version: found.version, recipe, sharding, shards };
+        let manifest = Manifest { version: found.version, lineage, sharding, shards };
+        if found.format != manifest.format() {
+            return Err("its format version does not fit its content".into());
+        }
         let totals = (found.records, parse_content_hash(found.content_hash)?, found.bytes);
         if totals != (manifest.records(), manifest.content(), manifest.bytes()) {
             return Err("its totals do not match its shards".into());
@@ -213,11 +232,13 @@ struct ManifestVersion {
 #[serde(deny_unknown_fields)]
 struct ManifestText<'a> {
     #[serde(rename = "qorpus_manifest")]
-    _format: u32,
+    format: u32,
     version: u64,
     #[serde(borrow)]
     recipe: &'a RawValue,
     recipe_hash: &'a str,
+    #[serde(borrow)]
+    created_as: Option<&'a RawValue>,
     shard_records: u64,
     records: u64,
     content_hash: &'a str,
@@ -225,6 +246,22 @@ struct ManifestText<'a> {
     shards: BoundedVec<ShardText<'a>, { MAX_SHARDS as usize }>,
     #[serde(rename = "check")]
     _check: &'a str,
+}
+
+impl ManifestText<'_> {
+    /// Returns the lineage and the division of a corpus of this recipe.
+    fn division(&self, recipe: &Recipe) -> Parsed<(Lineage, Sharding)> {
+        let misfit = "its shards do not fit its recipe";
+        let Some(text) = self.created_as else {
+            let sharding = Sharding::new(recipe, self.shard_records).ok_or(misfit)?;
+            return Ok((Lineage::new(recipe.clone()), sharding));
+        };
+        let first = Recipe::from_json(text.get()).map_err(|error| brief(&error.to_string()))?;
+        let sharding = Sharding::new(&first, self.shard_records).and_then(|first| first.grown(recipe));
+        let lineage =
+            Lineage::new(first).grown(recipe).ok_or("the corpus cannot have grown to its recipe")?;
+        Ok((lineage, sharding.ok_or(misfit)?))
+    }
 }
 
 #[derive(Deserialize)]
@@ -265,8 +302,41 @@ mod tests {
     fn what_is_written_is_read() {
         let manifest = manifest();
         assert_eq!(Manifest::parse(&manifest.text()).unwrap(), manifest);
-        let empty = Manifest::empty(&manifest.recipe, manifest.sharding);
+        let empty = Manifest::empty(manifest.lineage.recipe(), manifest.sharding);
         assert_eq!(Manifest::parse(&empty.text()).unwrap(), empty);
+        let grown = grown();
+        assert!(grown.text().starts_with("{\"qorpus_manifest\":2,"));
+        assert_eq!(Manifest::parse(&grown.text()).unwrap(), grown);
+    }
+
+    /// The manifest of a corpus that has grown from 3,000 records.
+    fn grown() -> Manifest {
+        let large = RecipeOptions { random: 90_000, ..RecipeOptions::default() }.recipe().unwrap();
+        let manifest = manifest();
+        let (lineage, sharding) = (manifest.lineage.grown(&large), manifest.sharding.grown(&large));
+        Manifest { lineage: lineage.unwrap(), sharding: sharding.unwrap(), ..manifest }
+    }
+
+    #[test]
+    fn a_growth_that_cannot_be_is_refused() {
+        for (from, to, reason) in [
+            ("manifest\":2", "manifest\":1", "format version"),
+            (
+                "\"created_as\":{\"format_version\"",
+                "\"created_as\":null,\"x\":{\"format_version\"",
+                "unknown field",
+            ),
+            ("\"records\":3000,\"seed\":0", "\"records\":3000,\"seed\":1", "cannot have grown"),
+            ("\"records\":3000,\"seed\":0", "\"records\":90001,\"seed\":0", "cannot have grown"),
+            ("\"records\":3000,\"seed\":0", "\"records\":90000,\"seed\":0", "format version"),
+            ("\"records\":3000,\"seed\":0", "\"records\":0,\"seed\":0", ""),
+        ] {
+            let text = grown().text();
+            let body = text[..text.rfind(CHECK).unwrap()].replacen(from, to, 1);
+            assert!(!text.starts_with(&body));
+            let refused = Manifest::parse(&with_check(body)).unwrap_err();
+            assert!(refused.contains(reason), "{from}: {refused}");
+        }
     }
 
     #[test]
@@ -304,7 +374,8 @@ mod tests {
         for (from, to, reason) in [
             ("\n\"records\"", "\"records\":1,\"records\"", "duplicate"),
             ("\"version\":3,", "\"version\":3,\"more\":1,", "unknown field"),
-            ("\"qorpus_manifest\":1", "\"qorpus_manifest\":2", "newer Qorpus"),
+            ("\"qorpus_manifest\":1", "\"qorpus_manifest\":2", "format version"),
+            ("\"qorpus_manifest\":1", "\"qorpus_manifest\":3", "newer Qorpus"),
             ("\"seed\":0", "\"seed\":1", "recipe's hash"),
             (first.as_str(), "\"first_id\":0,\"end_id\":1", "no shard"),
             (first.as_str(), "\"first_id\":18446744073709551615,\"end_id\":0", "no shard"),

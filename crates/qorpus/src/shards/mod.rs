@@ -17,6 +17,7 @@ pub(crate) mod commit;
 pub(crate) mod directory;
 #[cfg(feature = "buckets")]
 pub(crate) mod http;
+pub(crate) mod lineage;
 pub(crate) mod manifest;
 pub(crate) mod naming;
 pub(crate) mod open_pool;

@@ -24,6 +24,8 @@ pub(crate) struct Sharding {
     pub(crate) len: u64,
     /// Records of every shard but the last.
     pub(crate) shard_records: u64,
+    /// The digits of an id in a name; larger ids have more.
+    digits: usize,
 }
 
 impl Sharding {
@@ -32,28 +34,39 @@ impl Sharding {
     pub(crate) fn new(recipe: &Recipe, shard_records: u64) -> Option<Sharding> {
         let len = recipe.expected()?;
         let is_whole = shard_records > 0 && shard_records.is_multiple_of(recipe.chunk_records());
-        let sharding = Sharding { len, shard_records };
+        let digits = len.to_string().len().max(MIN_DIGITS);
+        let sharding = Sharding { len, shard_records, digits };
         (is_whole && sharding.count() <= MAX_SHARDS).then_some(sharding)
+    }
+
+    /// Returns the division of a larger recipe into shards of the same size, whose names do not
+    /// change, except for that of the last. `None` if there are too many.
+    pub(super) fn grown(self, recipe: &Recipe) -> Option<Sharding> {
+        let larger = Sharding::new(recipe, self.shard_records)?;
+        Some(Sharding { digits: self.digits, ..larger })
     }
 
     /// Returns the division into shards of at least `shard_records`, in whole chunks, or the
     /// recipe's default.
     pub(super) fn chosen(recipe: &Recipe, shard_records: Option<u64>) -> Result<Sharding> {
-        let Some(len) = recipe.expected().filter(|_| recipe.space().enumerates().is_none()) else {
+        if recipe.expected().is_none() || recipe.space().enumerates().is_some() {
             return Err(Error::Usage(
                 "only words and random circuits can be sharded; use a single file".into(),
             ));
-        };
+        }
         let size = shard_records.map_or(recipe.shard_records(), |wished| {
             wished.max(1).checked_next_multiple_of(recipe.chunk_records()).unwrap_or(u64::MAX)
         });
-        Sharding::new(recipe, size).ok_or_else(|| {
-            let count = len.div_ceil(size);
-            Error::Usage(format!(
-                "{count} shards of {size} records are too many: a directory has at most {MAX_SHARDS}; use larger shards \
-                 (--shard RECORDS, shard= in Python)"
-            ))
-        })
+        Sharding::new(recipe, size).ok_or_else(|| Sharding::too_many(recipe, size))
+    }
+
+    /// Returns the error of more shards of this size than a corpus has.
+    pub(super) fn too_many(recipe: &Recipe, size: u64) -> Error {
+        let count = recipe.space().len().div_ceil(size);
+        Error::Usage(format!(
+            "{count} shards of {size} records are too many: a directory has at most {MAX_SHARDS}; use larger shards \
+             (--shard RECORDS, shard= in Python)"
+        ))
     }
 
     pub(crate) fn count(&self) -> u64 {
@@ -73,8 +86,11 @@ impl Sharding {
 
     /// Returns the name of shard `number`, without an ending.
     pub(super) fn name(&self, number: u64) -> String {
-        let Range { start, end } = self.ids(number);
-        let width = self.len.to_string().len().max(MIN_DIGITS);
+        self.name_of(self.ids(number))
+    }
+
+    fn name_of(&self, Range { start, end }: Range<u64>) -> String {
+        let width = self.digits;
         format!("{start:0width$}-{end:0width$}")
     }
 
@@ -82,6 +98,19 @@ impl Sharding {
     pub(super) fn number(&self, name: &str) -> Option<u64> {
         let first: u64 = name.split_once('-')?.0.parse().ok()?;
         Some(first / self.shard_records).filter(|&number| number < self.count() && self.name(number) == name)
+    }
+
+    /// Returns the number of the shard that has replaced the one with this name: the last one of a
+    /// smaller recipe of the same corpus, which had at least `least` records.
+    pub(super) fn replaced(&self, name: &str, least: u64) -> Option<u64> {
+        let (start, end) = name.split_once('-')?;
+        let (start, end): (u64, u64) = (start.parse().ok()?, end.parse().ok()?);
+        let number = start / self.shard_records;
+        let is_shorter = number < self.count() && {
+            let ids = self.ids(number);
+            start == ids.start && (least.max(start + 1)..ids.end).contains(&end)
+        };
+        (is_shorter && self.name_of(start..end) == name).then_some(number)
     }
 }
 
@@ -122,8 +151,32 @@ mod tests {
             assert_eq!(sharding.number(name), None, "{name}");
         }
         assert!(is_shard(&(sharding.name(1) + ".db")) && !is_shard("c.db") && !is_shard("part-1.db"));
-        let long = Sharding { len: 1 << 63, shard_records: 1 << 60 };
+        let long = Sharding { len: 1 << 63, shard_records: 1 << 60, digits: 19 };
         assert_eq!(long.name(7).len(), 2 * 19 + 1);
+    }
+
+    #[test]
+    fn names_stay_when_a_recipe_grows() {
+        let (small, large) = (recipe(950_000_000_000), recipe(1_250_000_000_000));
+        let before = Sharding::chosen(&small, Some(100_000_000)).unwrap();
+        let after = before.grown(&large).unwrap();
+        let last = before.count() - 1;
+        assert!((0..last).step_by(101).all(|number| before.name(number) == after.name(number)));
+        for (name, replaced) in [
+            (before.name(last), Some(last)),
+            (before.name(0), None),
+            (after.name(last), None),
+            (before.name(last).replacen('0', "00", 1), None),
+            ("000000000001-000000000002".into(), None),
+            ("000000000000-000000000000".into(), None),
+        ] {
+            assert_eq!(after.replaced(&name, small.space().len()), replaced, "{name}");
+        }
+        assert_eq!(after.replaced(&before.name(last), small.space().len() + 1), None);
+        // Its ids have more digits than names of the smaller recipe.
+        let end = after.count() - 1;
+        assert!(after.name(end).ends_with("-1250000000000") && after.number(&after.name(end)) == Some(end));
+        assert!(before.grown(&recipe(1 << 60)).is_none());
     }
 
     #[test]

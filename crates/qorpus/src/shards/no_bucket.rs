@@ -55,6 +55,10 @@ impl Bucket {
         match *self {}
     }
 
+    pub(super) fn remove(&self, _: &str) -> Result<()> {
+        match *self {}
+    }
+
     pub(super) fn check_conditions(&self) -> Result<()> {
         match *self {}
     }

@@ -15,7 +15,6 @@ use crate::shards::naming::MANIFEST;
 use crate::shards::put_mode::Version;
 use crate::shards::shard::Shard;
 use crate::shards::sharded::Shards;
-use crate::sqlite::connection::StoredRecipe;
 use crate::sqlite::layout::Layout;
 use qorpus_core::Recipe;
 use std::collections::VecDeque;
@@ -42,24 +41,36 @@ const MIN_SHARD_ROWS: usize = 64;
 /// The most bytes for blocks that a shard keeps; larger memory is reused by the next one.
 const MAX_KEPT_BYTES: usize = 4 << 10;
 
+/// The most recipes of shards that are kept parsed: a corpus has one more each time it grows.
+const MAX_RECIPES: usize = 64;
+
 /// A directory of shards, for any number of threads.
 #[derive(Debug)]
 pub(crate) struct OpenShards {
+    /// The corpus as it was when it was opened. It may have grown since.
     shards: Shards,
     /// Whether published shards that are not listed yet are read as well.
     reads_unsealed: bool,
-    shared: Arc<SharedRecipe>,
-    /// The layout of the first shard that SQLite read.
-    layout: OnceLock<Layout>,
+    /// The recipes of shards that SQLite has read.
+    recipes: RwLock<Vec<Arc<ReadRecipe>>>,
     last: RwLock<ReadManifest>,
     pool: Arc<OpenPool>,
     /// Memory for large blocks that no thread is using.
     spare: Mutex<Vec<Vec<u8>>>,
 }
 
+/// A recipe of shards, and the layout of the first one that SQLite read.
+#[derive(Debug)]
+struct ReadRecipe {
+    shared: Arc<SharedRecipe>,
+    layout: OnceLock<Layout>,
+}
+
 /// The manifest as it was last read.
 #[derive(Debug, Clone)]
 struct ReadManifest {
+    /// The corpus that it describes.
+    shards: Arc<Shards>,
     manifest: Arc<Manifest>,
     version: Version,
 }
@@ -67,7 +78,12 @@ struct ReadManifest {
 impl ReadManifest {
     fn new(shards: &Shards) -> Result<ReadManifest> {
         let (manifest, version) = shards.manifest()?;
-        Ok(ReadManifest { manifest: Arc::new(manifest), version })
+        let shards = Arc::new(Shards::of(shards.storage.clone(), &manifest));
+        Ok(ReadManifest { shards, manifest: Arc::new(manifest), version })
+    }
+
+    fn shard(&self, number: u64) -> Option<Shard> {
+        self.manifest.shard(number).copied()
     }
 }
 
@@ -131,13 +147,12 @@ impl OpenShards {
     /// Opens the directory at `path`, and none of its shards.
     pub(crate) fn open(path: &Path) -> Result<OpenShards> {
         let (shards, _) = Shards::open(path)?;
-        let shared = SharedRecipe::new(StoredRecipe::new(shards.recipe.clone()));
         let last = RwLock::new(ReadManifest::new(&shards)?);
         let pool = Arc::new(OpenPool::new(shards.sharding.count()));
         let handle: Weak<OpenPool> = Arc::downgrade(&pool);
         fork::register(handle);
         let spare = Mutex::default();
-        Ok(OpenShards { shards, reads_unsealed: false, shared, layout: OnceLock::new(), last, pool, spare })
+        Ok(OpenShards { shards, reads_unsealed: false, recipes: RwLock::default(), last, pool, spare })
     }
 
     /// Includes published shards that are not listed yet.
@@ -150,7 +165,7 @@ impl OpenShards {
     }
 
     pub(crate) fn recipe(&self) -> &Recipe {
-        &self.shards.recipe
+        self.shards.recipe()
     }
 
     /// Returns the shard that has, or will have, the record with this id.
@@ -169,60 +184,87 @@ impl OpenShards {
 
     /// Returns the current manifest.
     pub(crate) fn manifest(&self) -> Result<Arc<Manifest>> {
-        let (now, last) = (self.shards.storage.version(MANIFEST)?, self.last_manifest());
-        if now == Some(last.version) {
-            return Ok(last.manifest);
-        }
-        let new = ReadManifest::new(&self.shards)?;
-        if new.manifest.recipe.hash() != self.recipe().hash() {
-            return Err(other_recipe(self.path(), &new.manifest.recipe, self.recipe()));
-        }
-        let manifest = new.manifest.clone();
-        *self.last.write().unwrap_or_else(PoisonError::into_inner) = new;
-        Ok(manifest)
+        Ok(self.current()?.manifest)
     }
 
-    /// Returns the ids of shard `number`.
-    pub(crate) fn ids(&self, number: u64) -> Range<u64> {
-        self.shards.sharding.ids(number)
+    /// Reads the manifest again if it has changed.
+    fn current(&self) -> Result<ReadManifest> {
+        let (now, last) = (self.shards.storage.version(MANIFEST)?, self.last_manifest());
+        if now.as_ref() == Some(&last.version) {
+            return Ok(last);
+        }
+        let new = ReadManifest::new(&self.shards)?;
+        let (known, found) = (&last.shards.lineage, &new.shards.lineage);
+        if known != found && !known.begins(found) {
+            // Where locks do not work, a job of the smaller recipe may undo a growth until the larger
+            // one seals again.
+            let is_smaller = found.begins(known);
+            let error = || other_recipe(self.path(), found.recipe(), self.recipe());
+            return if is_smaller { Ok(last) } else { Err(error()) };
+        }
+        *self.last.write().unwrap_or_else(PoisonError::into_inner) = new.clone();
+        Ok(new)
+    }
+
+    /// Returns the current manifest, unless the corpus has grown since it was opened: chunks would
+    /// have more records than its recipe.
+    fn unchanged(&self) -> Result<ReadManifest> {
+        let current = self.current()?;
+        let is_same = current.shards.lineage == self.shards.lineage;
+        if is_same { Ok(current) } else { Err(Error::Grown(self.path().into())) }
     }
 
     /// Returns the manifest that sealing the shards published now would give.
     pub(crate) fn published(&self) -> Result<Manifest> {
-        let mut manifest = Manifest::clone(&*self.manifest()?);
+        let current = self.current()?;
+        let mut manifest = Manifest::clone(&current.manifest);
         if !manifest.missing().is_empty() {
-            manifest.shards = self.shards.present(&manifest)?;
+            manifest.shards = current.shards.present(&manifest)?;
         }
         Ok(manifest)
     }
 
+    /// Returns the ids of this recipe whose records are in published shards, shard by shard.
+    pub(crate) fn published_ids(&self) -> Result<Vec<Range<u64>>> {
+        let (published, len) = (self.published()?, self.recipe().space().len());
+        let ids = published.shards.iter().map(|shard| published.sharding.ids(shard.number));
+        Ok(ids.map(|ids| ids.start.min(len)..ids.end.min(len)).collect())
+    }
+
+    /// Returns the first id from `id` on that is in a listed shard, or the number of ids.
+    pub(crate) fn next_listed(&self, id: u64) -> Result<u64> {
+        Ok(self.manifest()?.next_listed(id).min(self.recipe().space().len()))
+    }
+
     /// Returns the chunks of the shards that are listed, and the first id of each, in order.
     pub(crate) fn listed_chunks(&self) -> Result<Vec<(u64, Range<u64>)>> {
-        Ok(self.chunks_of(&*self.manifest()?))
+        Ok(self.chunks_of(&self.unchanged()?.manifest))
     }
 
     /// Returns the chunks of the shards that are published, listed or not, and the first id of each.
     pub(crate) fn published_chunks(&self) -> Result<Vec<(u64, Range<u64>)>> {
+        self.unchanged()?;
         Ok(self.chunks_of(&self.published()?))
     }
 
     fn chunks_of(&self, manifest: &Manifest) -> Vec<(u64, Range<u64>)> {
-        let chunks = |shard: &Shard| (self.ids(shard.number).start, self.shards.chunks(shard.number));
+        let first = |shard: &Shard| manifest.sharding.ids(shard.number).start;
+        let chunks = |shard: &Shard| (first(shard), self.shards.chunks(shard.number));
         manifest.shards.iter().map(chunks).collect()
     }
 
-    /// Returns the sums over all shards in the manifest.
+    /// Returns the sums over all shards in the manifest, and the recipe that the corpus has now.
     pub(crate) fn summary(&self) -> Result<Summary> {
-        let (manifest, expected) = (self.manifest()?, self.shards.sharding.len);
-        let records = manifest.records();
+        let manifest = self.manifest()?;
+        let (records, expected) = (manifest.records(), manifest.sharding.len);
         Ok(Summary {
             records,
             expected: Some(expected),
             complete: records == expected,
-            recipe_hash: hex(&self.recipe().hash()),
+            recipe_hash: hex(&manifest.lineage.recipe().hash()),
             content_hash: manifest.content(),
             bytes: manifest.bytes(),
-            format_version: self.recipe().format_version(),
+            format_version: manifest.lineage.stored().format_version(),
             sqlite_version: rusqlite::version(),
             wal_missing: false,
         })
@@ -244,6 +286,7 @@ impl OpenShards {
     /// copy cannot be removed.
     pub(crate) fn with_chunks<T>(&self, id: u64, read: impl FnOnce(&CorpusFile) -> Result<T>) -> Result<T> {
         let _inside = fork::enter();
+        self.unchanged()?;
         let number = self.number(id);
         self.read(number, self.opened(number, id, false)?, read)
     }
@@ -266,7 +309,7 @@ impl OpenShards {
                     self.pool.close_handles();
                     return Err(damaged);
                 }
-                None => Err(self.shards.said_of(number, error)),
+                None => Err(self.last_manifest().shards.said_of(number, error)),
             },
             read => read,
         };
@@ -276,7 +319,7 @@ impl OpenShards {
         self.pool.give_back(number, corpus);
         match result {
             Err(Error::NotYet { .. }) => {
-                Err(self.shards.damaged(number, "it does not have all of its records"))
+                Err(self.last_manifest().shards.damaged(number, "it does not have all of its records"))
             }
             result => result,
         }
@@ -288,10 +331,10 @@ impl OpenShards {
         if !error.may_be_damage() {
             return None;
         }
-        let manifest = self.last_manifest().manifest;
+        let last = self.last_manifest();
         // Another thread may have removed the copy that was open here, and fetched a new one.
         let is_other = |path: &Path| opened.is_some_and(|corpus| !corpus.is_of(path));
-        manifest.shard(number).and_then(|shard| self.shards.disowned(shard, is_other))
+        last.shard(number).and_then(|shard| last.shards.disowned(&shard, is_other))
     }
 
     /// Opens the shard that has this record, without SQLite if it `may_be_mapped`.
@@ -299,61 +342,58 @@ impl OpenShards {
         let opened = self.opened_once(number, id, may_be_mapped);
         opened.map_err(|error| match self.disowned(&error, number, None) {
             Some(damaged) => damaged,
-            None => self.shards.said_of(number, error),
+            None => self.last_manifest().shards.said_of(number, error),
         })
     }
 
     /// Opens the shard that has this record; a failure may have any cause.
     fn opened_once(&self, number: u64, id: u64, may_be_mapped: bool) -> Result<Box<CorpusFile>> {
-        let known = self.last_manifest().manifest;
+        let last = self.last_manifest();
         // It may have been sealed meanwhile; listed shards stay listed.
-        let manifest = if known.shard(number).is_some() { known } else { self.manifest()? };
-        let published = match manifest.shard(number) {
-            None if self.reads_unsealed => self.shards.published(number)?,
-            _ => None,
-        };
-        let Some(shard) = manifest.shard(number).or(published.as_ref()) else {
-            return Err(Error::NotYet {
-                path: self.path().into(),
-                id,
-                records: manifest.records(),
-                len: manifest.sharding.len,
-            });
-        };
-        let (file, copy) = match self.shards.local(shard) {
-            // A repaired shard may have changed, as the manifest shows.
+        let known = if last.shard(number).is_some() { last } else { self.current()? };
+        match self.opened_as(&known, number, id, may_be_mapped) {
+            // A repaired shard may have changed, and one that grew has another name, as the manifest
+            // shows.
             Err(error @ Error::DamagedShard { .. }) => {
-                let manifest = self.manifest()?;
-                let now = manifest.shard(number).filter(|now| *now != shard);
-                self.shards.local(now.ok_or(error)?)?
+                let now = self.current()?;
+                let has_changed = now.shard(number).is_some() && now.shard(number) != known.shard(number);
+                if has_changed { self.opened_as(&now, number, id, may_be_mapped) } else { Err(error) }
             }
-            local => local?,
+            opened => opened,
+        }
+    }
+
+    /// Opens shard `number`, which has this record, as a manifest describes it.
+    fn opened_as(
+        &self,
+        known: &ReadManifest,
+        number: u64,
+        id: u64,
+        may_be_mapped: bool,
+    ) -> Result<Box<CorpusFile>> {
+        let ReadManifest { shards, manifest, .. } = known;
+        let published = match known.shard(number) {
+            None if self.reads_unsealed => shards.published(number)?,
+            listed => listed,
         };
+        let Some(shard) = published else {
+            let (records, len) = (manifest.records(), manifest.sharding.len);
+            return Err(Error::NotYet { path: self.path().into(), id, records, len });
+        };
+        let (file, copy) = shards.local(&shard)?;
         if copy.as_ref().is_some_and(|copy| copy.is_new) {
             // Handles of removed copies keep their disk space.
             self.pool.close_handles();
         }
         match file.metadata() {
-            Ok(found) if found.len() == shard.bytes => {
-                if may_be_mapped && let Some(corpus) = self.mapped(&file, number, shard.bytes) {
-                    return Ok(Box::new(corpus));
-                }
-            }
-            Ok(found) => {
-                // A repaired shard may have another size, as the manifest shows.
-                let now = self.manifest()?.shard(number).map(|shard| shard.bytes);
-                if now != Some(found.len()) {
-                    return Err(self.shards.wrong_size(shard, found.len()));
-                }
-            }
-            Err(_) => return Err(self.shards.lost(number)),
+            Ok(found) if found.len() != shard.bytes => return Err(shards.wrong_size(&shard, found.len())),
+            Ok(_) => {}
+            Err(_) => return Err(shards.lost(number)),
         }
-        let corpus = Box::new(CorpusFile::open_known(&file, &self.shared)?);
-        if self.layout.get().is_none()
-            && let Some(layout) = corpus.layout()
-        {
-            let _ = self.layout.set(layout);
+        if may_be_mapped && let Some(corpus) = self.mapped(&file, shards, &shard) {
+            return Ok(Box::new(corpus));
         }
+        let corpus = Box::new(self.connected(&file, shards)?);
         if copy.is_some() {
             // It opens everything that it will need before the copy may be removed.
             corpus.is_mapped()?;
@@ -361,13 +401,45 @@ impl OpenShards {
         Ok(corpus)
     }
 
+    fn recipes(&self) -> Vec<Arc<ReadRecipe>> {
+        self.recipes.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Opens the file of a shard with SQLite.
+    fn connected(&self, file: &Path, shards: &Shards) -> Result<CorpusFile> {
+        let known = self.recipes();
+        let corpus = CorpusFile::open_known(file, known.iter().map(|recipe| &recipe.shared), |there| {
+            match shards.lineage.holds(there) {
+                true => Ok(()),
+                false => Err(other_recipe(file, &there.recipe, shards.recipe())),
+            }
+        })?;
+        let is_own = |recipe: &&Arc<ReadRecipe>| Arc::ptr_eq(&recipe.shared, corpus.shared());
+        let own = known.iter().find(is_own).cloned().unwrap_or_else(|| {
+            let new = Arc::new(ReadRecipe { shared: corpus.shared().clone(), layout: OnceLock::new() });
+            let mut recipes = self.recipes.write().unwrap_or_else(PoisonError::into_inner);
+            if recipes.len() < MAX_RECIPES {
+                recipes.push(new.clone());
+            }
+            new
+        });
+        if own.layout.get().is_none()
+            && let Some(layout) = corpus.layout()
+        {
+            let _ = own.layout.set(layout);
+        }
+        Ok(corpus)
+    }
+
     /// Opens the shard's file without SQLite, if it has the same layout as another one that SQLite
     /// has read.
-    fn mapped(&self, file: &Path, number: u64, bytes: u64) -> Option<CorpusFile> {
-        let (layout, sharding) = (self.layout.get()?, self.shards.sharding);
+    fn mapped(&self, file: &Path, shards: &Shards, shard: &Shard) -> Option<CorpusFile> {
+        let (ids, count) = (shards.sharding.ids(shard.number), shards.sharding.count());
         // A directory has at most 2^20 shards, and each has a row at least.
-        let rows =
-            (MAX_ROWS / sharding.count().next_power_of_two() as usize).clamp(MIN_SHARD_ROWS, MAX_SLOTS);
-        CorpusFile::open_published(file.into(), &self.shared, layout, sharding.ids(number), bytes, rows)
+        let rows = (MAX_ROWS / count.next_power_of_two() as usize).clamp(MIN_SHARD_ROWS, MAX_SLOTS);
+        self.recipes().iter().find_map(|recipe| {
+            let (shared, layout) = (&recipe.shared, recipe.layout.get()?);
+            CorpusFile::open_published(file.into(), shared, layout, ids.clone(), shard.bytes, rows)
+        })
     }
 }

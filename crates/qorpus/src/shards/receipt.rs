@@ -28,7 +28,7 @@ impl Shards {
         with_check(format!(
             "{{\"qorpus_receipt\":{VERSION},\n\"recipe_hash\":\"{}\",\n\"first_id\":{start},\n\"end_id\":{end},\n\"records\":{},\n\
              \"content_hash\":\"{}\",\n\"bytes\":{},\n\"xxh128\":\"{:032x}\",\n",
-            hex(&self.recipe.hash()),
+            hex(&self.lineage.first().hash()),
             end - start,
             shard.content,
             shard.bytes,
@@ -80,7 +80,7 @@ impl Shards {
             return Err(format!("its version {} needs a newer Qorpus", found.qorpus_receipt));
         }
         if found.qorpus_receipt != VERSION
-            || found.recipe_hash != hex(&self.recipe.hash())
+            || found.recipe_hash != hex(&self.lineage.first().hash())
             || (found.first_id..found.end_id) != ids
             || found.records != ids.end - ids.start
         {
@@ -111,6 +111,7 @@ struct ReceiptText {
 mod tests {
     use super::*;
     use crate::RecipeOptions;
+    use crate::shards::lineage::Lineage;
     use crate::shards::naming::Sharding;
     use crate::shards::storage::Storage;
     use qorpus_core::ContentHash;
@@ -119,7 +120,8 @@ mod tests {
     fn what_is_written_is_read() {
         let recipe = RecipeOptions { random: 3_000, ..RecipeOptions::default() }.recipe().unwrap();
         let sharding = Sharding::new(&recipe, recipe.chunk_records() * 2).unwrap();
-        let shards = Shards { storage: Storage::Directory("x".into()), recipe, sharding };
+        let lineage = Lineage::new(recipe);
+        let shards = Shards { storage: Storage::Directory("x".into()), lineage, sharding };
         let content = ContentHash::from_bytes([204; 16]);
         let shard = Shard { number: 4, content, bytes: 1 << 20, xxh128: 7 << 100 };
         let text = shards.receipt_text(&shard);

@@ -1,12 +1,13 @@
 //! A sharded corpus: its storage, and the properties on which all its processes agree.
 
 use crate::corpus::corpus_file::CorpusFile;
-use crate::error::{Error, Result, other_shards};
+use crate::error::{Error, Result, cannot_grow, shards_do_not_grow};
 use crate::options::job::Durability;
 use crate::os::atomic_file::sync_directory_of;
 use crate::paths::is_bucket;
 use crate::shards::cache::{Cache, CachedShard};
 use crate::shards::directory;
+use crate::shards::lineage::Lineage;
 use crate::shards::manifest::Manifest;
 use crate::shards::naming::{MANIFEST, RECEIPTS, Sharding};
 use crate::shards::put_mode::{PutMode, Version};
@@ -19,11 +20,12 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-/// A sharded corpus: its storage, recipe, and division into shards, which never change.
+/// A sharded corpus: its storage, its recipe, and its division into shards. It may grow to a larger
+/// recipe, with the same division of the records that it has.
 #[derive(Debug, Clone)]
 pub(crate) struct Shards {
     pub(super) storage: Storage,
-    pub(super) recipe: Recipe,
+    pub(super) lineage: Lineage,
     pub(super) sharding: Sharding,
 }
 
@@ -44,7 +46,31 @@ impl Shards {
 
     fn at(storage: Storage) -> Result<(Shards, Manifest)> {
         let (manifest, _) = Manifest::read(&storage)?;
-        Ok((Shards { storage, recipe: manifest.recipe.clone(), sharding: manifest.sharding }, manifest))
+        Ok((Shards::of(storage, &manifest), manifest))
+    }
+
+    /// Returns the corpus that this manifest describes.
+    pub(super) fn of(storage: Storage, manifest: &Manifest) -> Shards {
+        Shards { storage, lineage: manifest.lineage.clone(), sharding: manifest.sharding }
+    }
+
+    pub(super) fn recipe(&self) -> &Recipe {
+        self.lineage.recipe()
+    }
+
+    /// Returns the corpus as it is when it has grown to `recipe`, or has it already. Its manifest
+    /// does not change until it is sealed.
+    pub(super) fn grown(self, recipe: &Recipe) -> Result<Shards> {
+        if !self.recipe().begins(recipe) {
+            return Err(cannot_grow(self.path(), self.recipe(), recipe));
+        }
+        let Some(lineage) = self.lineage.grown(recipe) else {
+            return Err(shards_do_not_grow(self.path(), self.recipe(), recipe));
+        };
+        let Some(sharding) = self.sharding.grown(recipe) else {
+            return Err(Sharding::too_many(recipe, self.sharding.shard_records));
+        };
+        Ok(Shards { lineage, sharding, ..self })
     }
 
     /// Reads its manifest again, and its version.
@@ -53,7 +79,8 @@ impl Shards {
     }
 
     /// Opens the corpus at `path`, creating it if it does not exist. An existing one must have this
-    /// recipe and division; if several processes create one at the same time, one of them wins.
+    /// recipe or a smaller one, from which it can grow, and this division; if several processes
+    /// create one at the same time, one of them wins.
     pub(super) fn create(
         path: &Path,
         recipe: &Recipe,
@@ -77,17 +104,14 @@ impl Shards {
             let text = Manifest::empty(recipe, sharding).text();
             storage.put(&text, MANIFEST, PutMode::Create, durability)?;
         }
-        let (shards, manifest) = Shards::at(storage)?;
-        if manifest.recipe.hash() != recipe.hash() {
-            return Err(other_shards(shards.path(), &manifest.recipe, recipe));
-        }
+        let shards = Shards::at(storage)?.0.grown(recipe)?;
         // Without a given size, any division is accepted.
-        if shard_records.is_some() && manifest.sharding != sharding {
+        let (there, wished) = (shards.sharding.shard_records, sharding.shard_records);
+        if shard_records.is_some() && there != wished {
             return Err(Error::Usage(format!(
-                "{} has shards of {} records, not {}; leave the shard size out (--shard, shard= in Python), or use another place",
-                shards.path().display(),
-                manifest.sharding.shard_records,
-                sharding.shard_records
+                "{} has shards of {there} records, not {wished}; leave the shard size out (--shard, shard= in Python), or \
+                 use another place",
+                shards.path().display()
             )));
         }
         if let Storage::Directory(directory) = &shards.storage {
@@ -113,7 +137,7 @@ impl Shards {
     /// Returns the numbers of the chunks of shard `number`.
     pub(super) fn chunks(&self, number: u64) -> Range<u64> {
         let Range { start, end } = self.sharding.ids(number);
-        start / self.recipe.chunk_records()..end.div_ceil(self.recipe.chunk_records())
+        start / self.recipe().chunk_records()..end.div_ceil(self.recipe().chunk_records())
     }
 
     /// Returns the size and version of the file of shard `number`; `None` if it does not exist.
@@ -162,7 +186,7 @@ impl Shards {
         report: &(dyn Fn(u64) + Sync),
     ) -> Result<(Verification, bool)> {
         let corpus = CorpusFile::open(file)?;
-        if corpus.recipe().hash() != self.recipe.hash() {
+        if !self.lineage.holds(corpus.stored()) {
             let reason = format!("it holds another corpus: {}", corpus.recipe().summary());
             return Err(self.damaged(number, &reason));
         }

@@ -202,12 +202,12 @@ pub(crate) fn repair(
         return Ok(found);
     }
     let (shards, _) = Shards::open(path)?;
-    let of_chunk = |number: &u64| number * shards.recipe.chunk_records() / shards.sharding.shard_records;
+    let of_chunk = |number: &u64| number * shards.recipe().chunk_records() / shards.sharding.shard_records;
     let damaged: BTreeSet<u64> =
         found.shards.keys().copied().chain(found.damaged.keys().map(of_chunk)).collect();
     let (jobs, durability) = (threads(options.verify.jobs)?, Durability::Full);
     let stage = stage.as_ref().map(|stage| stage.path.as_path());
-    let builder = ShardBuilder { shards: &shards, stage, jobs, durability, stop };
+    let builder = ShardBuilder::new(&shards, stage, jobs, durability, stop);
     for number in damaged {
         // Another process that builds the same shard will finish at some time.
         while builder.rebuild(number, versions.get(&number))? == BuildOutcome::Busy

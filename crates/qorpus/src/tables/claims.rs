@@ -151,6 +151,14 @@ pub(crate) fn insert(connection: &Connection, chunks: &Range<u64>, writer: Optio
     Ok(())
 }
 
+/// Adds free chunks at the end. A free range that they follow becomes longer, so that pending chunks
+/// stay in one range.
+pub(crate) fn extend(connection: &Connection, chunks: &Range<u64>) -> Result<()> {
+    let sql = "DELETE FROM work WHERE end_chunk = ?1 AND owner IS NULL RETURNING first_chunk";
+    let before = connection.prepare_cached(sql)?.query_row([chunks.start], |row| row.get(0)).optional()?;
+    insert(connection, &(before.unwrap_or(chunks.start)..chunks.end), None)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,6 +186,19 @@ mod tests {
         let next = claim(&connection, 9, &(3..15), 6, |_| true).unwrap();
         assert_eq!(next.into_iter().flatten().collect::<Vec<_>>(), [14]);
         assert!(claim(&connection, 9, &(3..15), 6, |_| true).unwrap().is_empty());
+    }
+
+    #[test]
+    fn new_chunks_join_free_ones() {
+        let connection = table(&[(0, 4, Some(7)), (6, 9, None)]);
+        for (new, expected) in [
+            (9..12, vec![(0, 4, Some(7)), (6, 12, None)]),
+            (12..12, vec![(0, 4, Some(7)), (6, 12, None)]),
+            (4..5, vec![(0, 4, Some(7)), (4, 5, None), (6, 12, None)]),
+        ] {
+            extend(&connection, &new).unwrap();
+            assert_eq!(rows(&connection), expected, "{new:?}");
+        }
     }
 
     #[test]

@@ -12,16 +12,18 @@ use serde_json::json;
 use std::path::Path;
 
 /// Writes tables and metadata into an empty file, in one transaction.
-pub(crate) fn create(connection: &Connection, path: &Path, recipe: &Recipe) -> Result<()> {
-    let failed = sqlite_on(connection, path, "create it");
+pub(crate) fn create(connection: &Connection, path: &Path, stored: &StoredRecipe) -> Result<()> {
+    let (failed, recipe) = (sqlite_on(connection, path, "create it"), &stored.recipe);
     let fill = |transaction: &Transaction<'_>| {
         transaction.execute_batch(schema::STATEMENTS)?;
         if recipe.space().enumerates().is_some() {
             transaction.execute_batch(schema::OF_DISTINCT)?;
         }
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-        transaction.pragma_update(None, "user_version", recipe.format_version())?;
-        for (key, value) in metadata(recipe) {
+        transaction.pragma_update(None, "user_version", stored.format_version())?;
+        // A shard of a corpus that has grown has the seed of the others.
+        let seed = stored.check_seed_text().map(|text| ("check_seed", text));
+        for (key, value) in metadata(recipe).into_iter().chain(seed) {
             transaction.execute("INSERT INTO meta (key, value) VALUES (?1, ?2)", params![key, value])?;
         }
         if recipe.expected().is_some() {
