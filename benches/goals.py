@@ -198,6 +198,7 @@ def free_angles(section: dict | None) -> Iterator[Goal]:
                 times.append(own / other)
         row.measured = f"{' / '.join(map(millions, rates))} M/s; {' / '.join(map(number, times))} x"
         row.met = min(rates) >= 3e6 and min(times) >= 200
+        row.limit = "a letter `u3(?,?,?)` takes four sines, four cosines and an arc cosine"
     yield row
 
 
