@@ -9,9 +9,9 @@ angles.
 import importlib.metadata
 import sys
 import time
-from collections.abc import Callable
 
 import numpy as np
+from constraints import rate
 from unitaries import alone_on_a_core, reversed_qubits
 
 #: Gates and numbers of qubits.
@@ -29,20 +29,30 @@ COMPARED = 64
 TOLERANCE = 1e-12
 
 
-def rate(count: int, seconds: float, compute: Callable[[int], object]) -> float:
-    """Return records a second. `compute` takes the number of earlier calls."""
-    begun, calls = time.perf_counter(), 0
+def rate_of_qiskit(circuits: list, seconds: float) -> float:
+    from qiskit.quantum_info import Operator
+
+    begun, done = time.perf_counter(), 0
     while (elapsed := time.perf_counter() - begun) < seconds:
-        compute(calls)
-        calls += 1
-    return calls * count / elapsed
+        for circuit in circuits:
+            _ = Operator(circuit).data
+        done += len(circuits)
+    return done / elapsed
+
+
+def difference(recipe, circuits: list) -> float:
+    """Return the largest difference of an entry from Qiskit's."""
+    from qiskit.quantum_info import Operator
+
+    expected = np.array([Operator(circuit).data for circuit in circuits])
+    found = recipe.unitaries(slice(0, len(circuits)))
+    return float(np.abs(found - reversed_qubits(expected, circuits[0].num_qubits)).max())
 
 
 def main() -> None:
     alone_on_a_core()
     import qorpus
     from harness import Neighbours, keep, parser, summary
-    from qiskit.quantum_info import Operator
 
     options = parser(__doc__, repetitions=5)
     options.add_argument("--seconds", type=float, default=0.3, help="about how long each cell is timed")
@@ -54,24 +64,12 @@ def main() -> None:
     for gates, qubits in CASES:
         recipe = qorpus.Recipe(gates=gates, qubits=qubits, random=1 << 40, length=LENGTH)
         circuits = [recipe[number].to_qiskit() for number in range(COMPARED)]
-        found = reversed_qubits(np.array([Operator(circuit).data for circuit in circuits]), qubits)
-        deviation = float(np.abs(recipe.unitaries(slice(0, COMPARED)) - found).max())
+        deviation = difference(recipe, circuits)
         assert deviation < TOLERANCE, f"{gates} on {qubits} qubits: {deviation}"
-
-        count = (1 << 15) >> (2 * qubits)
         rates: dict[str, list[float]] = {"Qorpus": [], "Qiskit": []}
         for turn in range(arguments.repetitions):
-            start = turn << 30
-            rates["Qorpus"].append(
-                rate(
-                    count,
-                    arguments.seconds,
-                    lambda calls, start=start: recipe.unitaries(slice(start + calls * count, start + (calls + 1) * count)),
-                )
-            )
-            rates["Qiskit"].append(
-                rate(COMPARED, arguments.seconds, lambda _: [Operator(circuit).data for circuit in circuits])
-            )
+            rates["Qorpus"].append(rate(recipe, turn << 30, (1 << 15) >> (2 * qubits), arguments.seconds))
+            rates["Qiskit"].append(rate_of_qiskit(circuits, arguments.seconds))
         summaries = {name: summary(values) for name, values in rates.items()}
         results.append({"gates": gates, "qubits": qubits, "largest_difference": deviation, "unitaries_per_second": summaries})
         print(f"{gates} on {qubits} qubits", file=sys.stderr)

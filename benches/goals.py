@@ -54,6 +54,7 @@ def goals(sections: Sections) -> list[Goal]:
         *kernels(sections.get("rust")),
         *against_libraries(sections.get("unitaries")),
         *constrained(sections.get("constraints")),
+        *free_angles(sections.get("free_angles")),
         *cliffords(sections.get("cliffords")),
         *reads_in_rust(sections.get("rust")),
         *reads_in_python(sections.get("peers")),
@@ -179,6 +180,25 @@ def constrained(section: dict | None) -> Iterator[Goal]:
             shares[result["qubits"]] = min(others) / free
         row.measured = ", ".join(f"{share:.2f}" for share in shares.values()) + f" on {', '.join(map(str, shares))} qubits"
         row.met = min(shares.values()) >= 1 / 3
+    yield row
+
+
+def free_angles(section: dict | None) -> Iterator[Goal]:
+    row = Goal(
+        "unitaries of random circuits of ten letters with free angles, one core",
+        "at least 3 M/s on one qubit, and 200 x Qiskit's on three",
+    )
+    if section:
+        rates, times = [], []
+        for result in section["results"]:
+            own, other = (result["unitaries_per_second"][name]["median"] for name in ("Qorpus", "Qiskit"))
+            if result["qubits"] == 1:
+                rates.append(own)
+            else:
+                times.append(own / other)
+        row.measured = f"{' / '.join(map(millions, rates))} M/s; {' / '.join(map(number, times))} x"
+        row.met = min(rates) >= 3e6 and min(times) >= 200
+        row.limit = "a letter `u3(?,?,?)` takes four sines, four cosines and an arc cosine"
     yield row
 
 

@@ -154,9 +154,9 @@ def free_angles(section: dict) -> str:
     for result in section["results"]:
         own, other = (result["unitaries_per_second"][name] for name in ("Qorpus", "Qiskit"))
         times = f"{number(own['median'] / other['median'])} x"
-        rows.append([f"`{result['gates']}`", str(result["qubits"]), spread(own), spread(other), times])
+        rows.append([f"`{result['gates']}`", str(result["qubits"]), spread(own, 1e3), spread(other, 1e3), times])
     text = (
-        f"Unitaries of random circuits of {section['length']} letters, millions a second on one core. Qorpus also draws "
+        f"Random circuits of {section['length']} letters, thousands of unitaries a second on one core. Qorpus also draws "
         f"the circuits and their angles; those of Qiskit {section['qiskit']} are built before the clock starts. "
         f"{section['compared']} unitaries of each row agree within 1e-12.\n\n"
     )

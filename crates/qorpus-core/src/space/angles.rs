@@ -47,7 +47,10 @@ impl AngleSampler {
         let counts: Arc<[u8]> = letters.map(|letter| alphabet.free_angles(letter) as u8).collect();
         alphabet.has_free_angles().then(|| AngleSampler {
             key: [seed as u32, (seed >> 32) as u32],
-            every: counts.iter().all(|count| *count == counts[0]).then_some(counts[0].into()),
+            every: counts
+                .first()
+                .filter(|first| counts.iter().all(|count| count == *first))
+                .map(|&count| count.into()),
             has_thetas: counts.contains(&GENERAL),
             has_only_general: counts.iter().all(|count| [0, GENERAL].contains(count)),
             counts,
