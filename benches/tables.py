@@ -170,7 +170,7 @@ def cliffords(section: dict) -> str:
         times = f"{number(rates['Qorpus']['median'] / rates['Qiskit']['median'])} x"
         rows.append([str(result["qubits"]), spread(rates["Qorpus"], 1e3), spread(rates["Qiskit"], 1e3), times])
     text = (
-        "Thousands of operators a second on one core: `recipe.letters_array(ids)`, which are circuits, and "
+        "Thousands of operators a second of processor time on one core: `recipe.letters_array(ids)`, which are circuits, and "
         f"`random_clifford` of Qiskit {section['packages']['qiskit']}, which returns tableaus without a circuit.\n\n"
     )
     text += table(["qubits", "Qorpus", "Qiskit", "Qorpus / Qiskit"], rows)
