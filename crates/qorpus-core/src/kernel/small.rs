@@ -106,29 +106,35 @@ impl SmallLetter<4> {
 }
 
 impl<const TERMS: usize> SmallLetter<TERMS> {
-    /// Lets the letter, with its own or other factors, act on a vector. On one qubit, where half of the vector is a column, no
-    /// number leaves its half.
+    /// Lets the letter act on a vector. On one qubit, where half of the vector is a column, no number
+    /// leaves its half.
     #[inline(always)]
-    fn act<V: Vector<WIDTH>, const ONE_QUBIT: bool>(&self, factors: &[V; TERMS], old: V) -> V {
+    fn act<V: Vector<WIDTH>, const ONE_QUBIT: bool>(&self, old: V) -> V {
         if TERMS == 2 {
-            let second = factors[1].times(self.from::<V, ONE_QUBIT>(old, 1));
-            return factors[0].times(old).plus(second);
+            // Factors are loaded where they are needed: with AVX2 four vectors and a letter do not fit
+            // in the registers.
+            let first = V::load(&self.factors[0]).times(old);
+            return first.plus(V::load(&self.factors[1]).times(self.from::<V, ONE_QUBIT>(old, 1)));
+        }
+        let mut factors = [V::splat(0.0); TERMS];
+        for (factor, own) in factors.iter_mut().zip(&self.factors) {
+            *factor = V::load(own);
+        }
+        self.act_by::<V, ONE_QUBIT>(&factors, old)
+    }
+
+    /// Does as [`act`](SmallLetter::act) with other factors.
+    #[inline(always)]
+    fn act_by<V: Vector<WIDTH>, const ONE_QUBIT: bool>(&self, factors: &[V; TERMS], old: V) -> V {
+        if TERMS == 2 {
+            let first = factors[0].times(old);
+            return first.plus(factors[1].times(self.from::<V, ONE_QUBIT>(old, 1)));
         }
         // The second term of a complex product takes the other parts of the same entries.
         let (first, third) = (self.from::<V, ONE_QUBIT>(old, 0), self.from::<V, ONE_QUBIT>(old, 2));
         let one = factors[0].times(first).plus(factors[1].times(first.with_pairs_exchanged()));
         let other = factors[2].times(third).plus(factors[3].times(third.with_pairs_exchanged()));
         one.plus(other)
-    }
-
-    /// Returns the letter's own factors.
-    #[inline(always)]
-    fn own_factors<V: Vector<WIDTH>>(&self) -> [V; TERMS] {
-        let mut factors = [V::splat(0.0); TERMS];
-        for (factor, own) in factors.iter_mut().zip(&self.factors) {
-            *factor = V::load(own);
-        }
-        factors
     }
 
     /// Returns the numbers of one term.
@@ -170,17 +176,19 @@ impl<'a, const VECTORS: usize, const TERMS: usize, V: Vector<WIDTH>> SmallUnitar
         SmallUnitaries { letters, vector: PhantomData }
     }
 
+    /// Lets a letter act on all vectors, with its own factors unless others are given.
     #[inline(always)]
-    fn act(sum: &SmallLetter<TERMS>, factors: &[V; TERMS], vectors: &mut [V; VECTORS]) {
+    fn act(sum: &SmallLetter<TERMS>, factors: Option<&[V; TERMS]>, vectors: &mut [V; VECTORS]) {
         for (index, vector) in vectors.iter_mut().enumerate() {
-            // With AVX2 four vectors and a letter do not fit in the registers. Where the compiler may
-            // not mix the halves of the work, it spills nothing.
+            // Where the compiler may not mix the halves of the work, it spills nothing.
             if index == 2 {
                 compiler_fence(Ordering::SeqCst);
             }
-            *vector = match VECTORS {
-                1 => sum.act::<V, true>(factors, *vector),
-                _ => sum.act::<V, false>(factors, *vector),
+            *vector = match (VECTORS, factors) {
+                (1, None) => sum.act::<V, true>(*vector),
+                (1, Some(factors)) => sum.act_by::<V, true>(factors, *vector),
+                (_, None) => sum.act::<V, false>(*vector),
+                (_, Some(factors)) => sum.act_by::<V, false>(factors, *vector),
             };
         }
     }
@@ -205,7 +213,7 @@ impl<'a, const VECTORS: usize, const TERMS: usize, V: Vector<WIDTH>> SmallUnitar
                 _ => factors_at::<TERMS, IS_GENERAL, false, V>(free, own),
             };
             taken += usize::from(free.angles > 0);
-            Self::act(sum, &factors, vectors);
+            Self::act(sum, Some(&factors), vectors);
         }
         taken
     }
@@ -235,7 +243,7 @@ impl<const VECTORS: usize, const TERMS: usize, V: Vector<WIDTH>> Representation
         let mut vectors: [_; VECTORS] = array::from_fn(|k| V::load(&from[k]));
         for &letter in letters {
             let sum = &self.letters[usize::from(letter)];
-            Self::act(sum, &sum.own_factors(), &mut vectors);
+            Self::act(sum, None, &mut vectors);
         }
         for (vector, to) in vectors.into_iter().zip(to) {
             vector.store(to);
