@@ -79,7 +79,7 @@ def test_the_second_implementation_reads_it(tmp_path):
         assert meta["recipe_hash"] == (first if is_old else grown)["recipe_hash"]
         decoder = Decoder(meta["recipe"], json.loads(meta["letters"]), meta.get("check_seed"))
         for chunk in chunks_of(connection):
-            total += decoder.decode(chunk)[2]
+            total += decoder.decode(chunk)[3]
             ids += range(chunk.first_id, chunk.first_id + chunk.count)
         connection.close()
     assert ids == list(range(3000)) and f"{total % 2**128:032x}" == grown["content_hash"]
