@@ -93,7 +93,10 @@ impl Kernel {
     /// alphabet, or a circuit has other angles than its letters.
     pub fn unitaries(&self, circuits: &Circuits, scratch: &mut Scratch, out: &mut [Complex64]) {
         assert_eq!(out.len(), circuits.len() * self.dim * self.dim, "one matrix for each circuit");
-        self.instructions.run(UnitaryBatch { kernel: self, circuits, scratch, out });
+        match self.free {
+            None => self.instructions.run(UnitaryBatch::<false> { kernel: self, circuits, scratch, out }),
+            Some(_) => self.instructions.run(UnitaryBatch::<true> { kernel: self, circuits, scratch, out }),
+        }
     }
 
     /// Returns the table of prefixes, if it exists or costs less than these circuits.
@@ -120,15 +123,17 @@ impl Kernel {
     }
 }
 
-/// The circuits of a call, and where their unitaries go.
-struct UnitaryBatch<'a> {
+/// The circuits of a call, and where their unitaries go. With free angles and without, the work is
+/// compiled apart: in one function, the loops of the other take registers from fixed letters, which
+/// cost two qubits a third of their rate.
+struct UnitaryBatch<'a, const HAS_FREE: bool> {
     kernel: &'a Kernel,
     circuits: &'a Circuits,
     scratch: &'a mut Scratch,
     out: &'a mut [Complex64],
 }
 
-impl SimdTask for UnitaryBatch<'_> {
+impl<const HAS_FREE: bool> SimdTask for UnitaryBatch<'_, HAS_FREE> {
     #[inline(always)]
     fn run<const SET: u8>(self) {
         #[cfg(target_arch = "x86_64")]
@@ -141,7 +146,7 @@ impl SimdTask for UnitaryBatch<'_> {
     }
 }
 
-impl UnitaryBatch<'_> {
+impl<const HAS_FREE: bool> UnitaryBatch<'_, HAS_FREE> {
     #[inline(always)]
     fn run_with<V: Vector<8>>(self) {
         use PreparedLetters::{Rows, Small};
@@ -159,27 +164,41 @@ impl UnitaryBatch<'_> {
 
     #[inline(always)]
     fn compute(self, representation: &impl Representation) {
-        let size = representation.size();
-        let current = self.scratch.current.room(2 * size);
-        let (identity, current) = current.split_at_mut(size);
-        let mut outputs = self.circuits.iter().zip(self.out.chunks_exact_mut(size / 2));
-        if let Some(free) = &self.kernel.free {
-            // Circuits share no prefixes: their angles differ.
-            representation.identity(identity);
-            let mut first = 0;
-            while first < self.circuits.len() {
-                let end = group_end(self.circuits, first);
-                let mut numbers = self.scratch.numbers.compute(free, self.circuits, first..end);
-                for (index, (circuit, out)) in (first..end).zip(outputs.by_ref()) {
-                    let before = numbers.len();
-                    representation.advance_at(identity, circuit, free, &mut numbers, current);
-                    free.check(index, before - numbers.len(), self.circuits.angles(index));
-                    representation.finish(current, out);
-                }
-                first = end;
-            }
-            return;
+        if HAS_FREE {
+            self.compute_at(representation);
+        } else {
+            self.compute_fixed(representation);
         }
+    }
+
+    /// Computes circuits in which letters have free angles. They share no prefixes: their angles
+    /// differ.
+    #[inline(always)]
+    fn compute_at(self, representation: &impl Representation) {
+        let free = self.kernel.free.as_ref().expect("letters with free angles");
+        let size = representation.size();
+        let (identity, current) = self.scratch.current.room(2 * size).split_at_mut(size);
+        representation.identity(identity);
+        let mut outputs = self.circuits.iter().zip(self.out.chunks_exact_mut(size / 2));
+        let mut first = 0;
+        while first < self.circuits.len() {
+            let end = group_end(self.circuits, first);
+            let mut numbers = self.scratch.numbers.compute(free, self.circuits, first..end);
+            for (index, (circuit, out)) in (first..end).zip(outputs.by_ref()) {
+                let before = numbers.len();
+                representation.advance_at(identity, circuit, free, &mut numbers, current);
+                free.check(index, before - numbers.len(), self.circuits.angles(index));
+                representation.finish(current, out);
+            }
+            first = end;
+        }
+    }
+
+    #[inline(always)]
+    fn compute_fixed(self, representation: &impl Representation) {
+        let size = representation.size();
+        let (identity, current) = self.scratch.current.room(2 * size).split_at_mut(size);
+        let outputs = self.circuits.iter().zip(self.out.chunks_exact_mut(size / 2));
         if prefix_cache::are_shared(self.circuits) {
             let mut prefixes = PrefixCache::new(representation, self.circuits, &mut self.scratch.prefixes);
             for (circuit, out) in outputs {
