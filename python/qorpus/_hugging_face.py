@@ -210,7 +210,8 @@ class _Table:
             letters = pyarrow.array(self._letters, pyarrow.string()).take(pyarrow.array(flat))
         else:
             # Each letter has angles of its own.
-            letters = pyarrow.array([letter for circuit in part.circuits(places) for letter in circuit])
+            texts = [letter for circuit in part.circuits(places) for letter in circuit]
+            letters = pyarrow.array(texts, pyarrow.string())
         gates = self._gate_of[circuits]
         entries = pyarrow.array(np.ascontiguousarray(unitaries).view(self._real).reshape(-1))
         for size in (2, self._dim, self._dim):

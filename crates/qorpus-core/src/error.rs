@@ -88,7 +88,7 @@ pub enum Error {
     FreeAngle {
         /// The gate's name.
         gate: String,
-        /// What needs fixed gates, as the beginning of a clause: `words need`.
+        /// A subject and its verb: `words need`.
         purpose: &'static str,
     },
     /// A gate whose entries are not numbers a + bω + cω² + dω³ over a power of √2.

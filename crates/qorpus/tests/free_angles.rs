@@ -99,7 +99,7 @@ fn appended_angles_come_back() {
         for index in 0..100 {
             writer.append(circuits.circuit(index), None, &[]).unwrap();
         }
-        // A record that lacks an angle, or has one that is no number, is refused, with what follows.
+        // Records without an angle of their letters, or with one that is not finite, are refused.
         let letters = [0, 4];
         for (angles, said) in [(&[][..], "1 free angle, but 0"), (&[0.1, 0.2], "but 2"), (&[f64::NAN], "NaN")]
         {

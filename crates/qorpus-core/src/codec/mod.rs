@@ -207,7 +207,7 @@ mod tests {
         Case { recipe, codec, circuits, unitaries, chunk }
     }
 
-    /// The same records as appended ones, whose angles are stored.
+    /// Returns a case of the same records, appended, so that their angles are stored.
     fn appended(case: Case) -> Case {
         let Case { recipe, circuits, unitaries, mut chunk, .. } = case;
         let (alphabet, dtype) = (recipe.alphabet().clone(), recipe.dtype());

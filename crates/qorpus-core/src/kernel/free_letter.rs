@@ -33,7 +33,7 @@ pub(crate) struct FreeLetter {
     pub(crate) scale: f64,
     /// The source of each number of the prepared letter.
     pub(crate) sources: Vec<Source>,
-    /// The same sources, eight at a time.
+    /// The sources in groups of eight.
     pub(crate) groups: Vec<SourceGroup>,
 }
 
@@ -75,8 +75,10 @@ impl FreeLetters {
 }
 
 impl FreeLetters {
-    /// Checks that the letters of circuit `index` with free angles, which are so many, have these
-    /// angles.
+    /// Checks the angles of circuit `index`, in which `count` letters have free angles.
+    ///
+    /// # Panics
+    /// If there are more angles than those of the letters, or fewer.
     #[inline(always)]
     pub(crate) fn check(&self, index: usize, count: usize, angles: &[f64]) {
         let each = if self.has_general { MAX_GATE_ANGLES } else { 1 };

@@ -152,8 +152,12 @@ impl<A: Arithmetic> Search<'_, A> {
         let numbers = letters.numbers(&letters.unitary(&circuit)?);
         let distance = distance(target.numbers(), &numbers, self.distinct.up_to);
         let rival_distance = CLEAR_RATIO * distance;
+        let length = self.lookup.levels.iter().map(|level| level.length).max().unwrap_or(0);
+        if distance > tolerance || !letters.is_complete(rival_distance, length) {
+            return Ok(None);
+        }
         let rivals = letters.near(target.numbers(), rival_distance);
-        let is_meant = distance <= tolerance && self.nearest(&rivals, rival_distance)?.within == 0;
+        let is_meant = self.nearest(&rivals, rival_distance)?.within == 0;
         Ok(is_meant.then_some(Found::Near { id: None, circuit, distance, tolerance }))
     }
 
