@@ -159,7 +159,8 @@ def _reversed_bits(dim: int) -> NDArray[np.intp]:
     """Return for each index of a basis state the index with the order of qubits reversed."""
     qubits = dim.bit_length() - 1
     rows = np.arange(dim)
-    return np.sum([(rows >> qubit & 1) << (qubits - 1 - qubit) for qubit in range(qubits)], axis=0)
+    reversed_rows: NDArray[np.intp] = np.sum([(rows >> qubit & 1) << (qubits - 1 - qubit) for qubit in range(qubits)], axis=0)
+    return reversed_rows
 
 
 def alphabet_source(table: Any, targets: Any) -> Records | None:

@@ -402,19 +402,21 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
 
     def close_extras(self, **kwargs: Any) -> None:
         """Release the residuals and the table. `close` calls this; later calls raise `qorpus.Error`."""
-        self._native, self._rooms = None, {}
+        del self._native
+        self._rooms = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        native = None if self._native is None else self._native.get_state()
-        return {**self.__dict__, "_native": native, "_rooms": {}}
+        kept = {name: value for name, value in self.__dict__.items() if name != "_native"}
+        return {**kept, "_rooms": {}, "_state": None if self.closed else self._native.get_state()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        native = state.pop("_state")
         self.__dict__.update(state)
-        if self._native is not None:
+        if native is not None:
             self._native = self._build()
-            self._native.set_state(state["_native"])
+            self._native.set_state(native)
 
-    def _build(self) -> Any:
+    def _build(self) -> _qorpus.Environments:
         """Make the native environments with the current kind of targets."""
         length = tuple(self._targets) if isinstance(self._targets, Letters) else None
         return _qorpus.Environments(self.num_envs, **self._options, length=length)
@@ -523,7 +525,7 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
         return np.ascontiguousarray(mask)
 
     def _check_open(self) -> None:
-        if self._native is None:
+        if self.closed:
             raise Error("the environments are closed; make new ones")
 
     def _check_begun(self) -> NDArray[np.bool_]:
