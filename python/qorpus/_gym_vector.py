@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
@@ -29,11 +29,14 @@ OBSERVATIONS = {
     "none": (np.float32, -1),
 }
 
+#: When a residual counts as the identity.
+UP_TO = ("phase", "nothing", "pauli")
+
 #: How often a target that is solved from the start is drawn again.
 ATTEMPTS = 256
 
-#: The most environments, and letters of an episode.
-MAX_ENVS, MAX_STEPS = 1 << 22, (1 << 31) - 1
+#: The most environments, letters of an episode, and threads.
+MAX_ENVS, MAX_STEPS, MAX_THREADS = 1 << 22, (1 << 31) - 1, 1 << 12
 
 
 class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]]):
@@ -136,8 +139,8 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
     ) -> None:
         self.num_envs = integer(num_envs, "num_envs", least=1, most=MAX_ENVS)
         self._mode, self._copy = _mode(autoreset_mode), truth(copy, "copy")
-        if not isinstance(observation, str) or observation not in OBSERVATIONS:
-            raise InvalidArgument(f"observation is {observation!r}; it must be {', '.join(map(repr, OBSERVATIONS))}")
+        observation = _one_of(observation, "observation", OBSERVATIONS)
+        up_to = ("pauli" if observation == "tableau" else "phase") if up_to is None else _one_of(up_to, "up_to", UP_TO)
         if table is not None and not isinstance(table, _qorpus.Records):
             raise WrongType(f"table must be a corpus made by qorpus.distinct, not {kind(table)}")
         tolerance = None if tolerance is None else number(tolerance, "tolerance")
@@ -150,8 +153,9 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
             "first": integer(first_env, "first_env", most=MAX_ENVS), "seed": integer(seed, "seed"),
             "gates": {name: recipe.matrices.get(name) for name in recipe.gates}, "qubits": recipe.qubits,
             "letters": list(recipe.letters), "max_steps": integer(max_steps, "max_steps", least=1, most=MAX_STEPS),
-            "observation": observation, "up_to": up_to or ("pauli" if observation == "tableau" else "phase"),
-            "tolerance": tolerance, "costs": letter_costs, "bonus": letter_bonus, "table": table, "threads": threads,
+            "observation": observation, "up_to": up_to, "tolerance": tolerance, "costs": letter_costs,
+            "bonus": letter_bonus, "table": table,
+            "threads": None if threads is None else integer(threads, "threads", least=1, most=MAX_THREADS),
         }  # fmt: skip
         self._native = self._build()
         dtype, least = OBSERVATIONS[observation]
@@ -400,10 +404,19 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
         self._native.set_state(rest)
         self._ended = np.frombuffer(flags, np.bool_)[1:].copy() if flags[0] else None
 
-    def close_extras(self, **kwargs: Any) -> None:
-        """Release the residuals and the table. `close` calls this; later calls raise `qorpus.Error`."""
-        del self._native
-        self._rooms = {}
+    def close(self, **kwargs: Any) -> None:
+        """Release the residuals and the table. Later calls of other methods raise `qorpus.Error`.
+
+        Args:
+            **kwargs: ignored.
+
+        Examples:
+            >>> import qorpus.gym
+            >>> qorpus.gym.VectorEnv(8).close()
+        """
+        if not self.closed:
+            del self._native
+            self._rooms, self.closed = {}, True
 
     def __getstate__(self) -> dict[str, Any]:
         kept = {name: value for name, value in self.__dict__.items() if name != "_native"}
@@ -418,7 +431,7 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
 
     def _build(self) -> _qorpus.Environments:
         """Make the native environments with the current kind of targets."""
-        length = tuple(self._targets) if isinstance(self._targets, Letters) else None
+        length = (self._targets.shortest, self._targets.longest) if isinstance(self._targets, Letters) else None
         return _qorpus.Environments(self.num_envs, **self._options, length=length)
 
     def _begin(self, which: NDArray[np.bool_] | None, seed: int | None) -> None:
@@ -469,7 +482,7 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
         return observations
 
     def _info(self, *, new: bool = False) -> dict[str, Any]:
-        info = {"action_mask": self._masks(new=new)}
+        info: dict[str, Any] = {"action_mask": self._masks(new=new)}
         if self.has_table:
             info["distance"] = self._room("distance", np.dtype(np.int32), new=new)
             info["optimal_actions"] = self._room("optimal_actions", np.dtype(np.int8), len(self.letters), new=new)
@@ -541,8 +554,15 @@ _OUTPUTS = (("rewards", np.float64), ("terminated", np.bool_), ("truncated", np.
 
 def _mode(value: Any) -> AutoresetMode:
     """Return a mode of automatic resets, given itself or by its name."""
-    try:
-        return AutoresetMode(value)
-    except ValueError as error:
-        names = ", ".join(repr(mode.value) for mode in AutoresetMode)
-        raise InvalidArgument(f"autoreset_mode is {value!r}; it must be {names}") from error
+    if isinstance(value, AutoresetMode):
+        return value
+    return AutoresetMode(_one_of(value, "autoreset_mode", [mode.value for mode in AutoresetMode]))
+
+
+def _one_of(value: Any, name: str, known: Iterable[str]) -> str:
+    """Return a string that is one of several."""
+    if not isinstance(value, str):
+        raise WrongType(f"{name} must be a string, not {kind(value)}")
+    if value not in known:
+        raise InvalidArgument(f"{name} is {value!r}; it must be {', '.join(map(repr, known))}")
+    return value

@@ -5,6 +5,7 @@ Gates have Cirq's matrices. `Environments` has the interface of `qorpus._qorpus.
 that trajectories of both can be compared, and `qorpus.gym` runs on either.
 """
 
+import functools
 import itertools
 import pickle
 from collections import deque
@@ -24,6 +25,7 @@ PAULIS = {
 }
 
 
+@functools.cache
 def pauli(x, z):
     """The tensor product of Paulis with these bits, qubit 0 first."""
     product = np.eye(1)
@@ -32,9 +34,10 @@ def pauli(x, z):
     return product
 
 
+@functools.cache
 def paulis(qubits):
     """All tensor products of Paulis, in the order of their letters I, X, Y, Z, qubit 0 first."""
-    return [pauli(*zip(*bits, strict=True)) for bits in itertools.product([(0, 0), (1, 0), (1, 1), (0, 1)], repeat=qubits)]
+    return [pauli(*map(tuple, zip(*bits, strict=True))) for bits in itertools.product([(0, 0), (1, 0), (1, 1), (0, 1)], repeat=qubits)]
 
 
 def channel(unitary):
@@ -47,15 +50,13 @@ def channel(unitary):
 def tableau(unitary):
     """The bits of the images of X_0 ... X_n-1, Z_0 ... Z_n-1 under conjugation: x | z, no signs."""
     qubits = len(unitary).bit_length() - 1
+    every = list(itertools.product([0, 1], repeat=2 * qubits))
     rows = []
-    for bits in np.eye(2 * qubits, dtype=int):
-        image = unitary @ pauli(bits[:qubits], bits[qubits:]) @ unitary.conj().T
-        (found,) = (
-            each
-            for each in itertools.product([0, 1], repeat=2 * qubits)
-            if abs(np.trace(pauli(each[:qubits], each[qubits:]) @ image)) > len(unitary) * (1 - SAME)
-        )
-        rows.append(found)
+    for bits in np.eye(2 * qubits, dtype=int).tolist():
+        image = unitary @ pauli(tuple(bits[:qubits]), tuple(bits[qubits:])) @ unitary.conj().T
+        overlaps = [abs(np.vdot(pauli(each[:qubits], each[qubits:]), image)) for each in every]
+        assert max(overlaps) > len(unitary) * (1 - SAME), "not a Clifford operator"
+        rows.append(every[np.argmax(overlaps)])
     return np.array(rows, np.int8)
 
 
@@ -63,7 +64,7 @@ def is_identity(unitary, up_to="phase", tolerance=None):
     """Whether a unitary is the identity, as `up_to` says, within a tolerance of its entries."""
     qubits, most = len(unitary).bit_length() - 1, SAME if tolerance is None else tolerance
     if up_to == "pauli":
-        return bool((tableau(unitary) == np.eye(2 * qubits)).all())
+        return max(abs(np.vdot(each, unitary)) for each in paulis(qubits)) > len(unitary) * (1 - SAME)
     if up_to == "phase":
         trace = np.trace(unitary)
         # The phase of the largest overlap with the identity. A trace of zero is far from it.
@@ -83,16 +84,22 @@ def key(unitary, up_to="phase"):
     return (np.round(np.stack([unitary.real, unitary.imag]) * (1e5 / np.pi)) + 0.0).tobytes()
 
 
+@functools.cache
+def matrix(letter, qubits):
+    """The unitary of a letter, according to Cirq."""
+    return cirq_big([letter], qubits)
+
+
 def matrices(letters, qubits):
-    """The unitary of each letter, according to Cirq."""
-    return [cirq_big([letter], qubits) for letter in letters]
+    """The unitary of each letter."""
+    return [matrix(letter, qubits) for letter in letters]
 
 
 def product(circuit, qubits):
     """The unitary of a circuit: letters in time order."""
     unitary = np.eye(1 << qubits, dtype=complex)
     for letter in circuit:
-        unitary = cirq_big([letter], qubits) @ unitary
+        unitary = matrix(letter, qubits) @ unitary
     return unitary
 
 
