@@ -1,9 +1,8 @@
 //! Tableaus: Clifford operators modulo Pauli operators and global phases, as binary symplectic
 //! matrices.
 //!
-//! Row j of a tableau is the image of a Pauli operator P_j under U P_j U†: P_0 to P_(n-1) are X on
-//! each qubit, P_n to P_(2n-1) are Z. Column j is the X part on qubit j, column n + j the Z part
-//! (S. Aaronson, D. Gottesman, "Improved simulation of stabilizer circuits", Physical Review A 70,
+//! The rows of a tableau are the images U P U† of Pauli operators P: of X on each qubit, then of Z on
+//! each qubit. Column j is the X part on qubit j, and column n + j the Z part (S. Aaronson, D. Gottesman, "Improved simulation of stabilizer circuits", Physical Review A 70,
 //! 052328, 2004, without the column of signs).
 
 use crate::alphabet::{Alphabet, MAX_QUBITS};
@@ -171,9 +170,9 @@ impl TableauLetters {
             let gate = &gates[letter.gate];
             let columns = 2 * gate.qubits;
             let mut summands = [[0; 2 * MAX_GATE_QUBITS]; 2 * MAX_GATE_QUBITS];
-            for new in 0..columns {
-                for old in 0..columns {
-                    summands[new][old] = if gate.entry(old, new) { u16::MAX } else { 0 };
+            for (new, summands) in summands.iter_mut().enumerate().take(columns) {
+                for (old, summand) in summands.iter_mut().enumerate().take(columns) {
+                    *summand = if gate.entry(old, new) { u16::MAX } else { 0 };
                 }
             }
             let xs = letter.qubits.iter().map(|&qubit| qubit as u8);

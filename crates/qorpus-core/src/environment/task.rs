@@ -132,6 +132,16 @@ impl Task {
         self.length.is_some()
     }
 
+    /// Returns the condition under which a residual counts as the identity.
+    pub fn equality(&self) -> Equality {
+        match &self.arithmetic {
+            ResidualArithmetic::Unitaries { up_to, tolerance, .. } => {
+                Equality::Unitaries { up_to: *up_to, tolerance: Some(*tolerance) }
+            }
+            ResidualArithmetic::Tableaus(_) => Equality::Tableaus,
+        }
+    }
+
     /// Returns whether residuals are tableaus.
     pub fn has_tableaus(&self) -> bool {
         matches!(self.arithmetic, ResidualArithmetic::Tableaus(_))
