@@ -103,6 +103,12 @@ pub enum Error {
         /// Whether unitaries that differ by a global phase count as equal.
         up_to_phase: bool,
     },
+    /// A gate without a tableau.
+    #[error("gate '{gate}' is not a Clifford gate; only Clifford gates, such as h, s and cx, have tableaus")]
+    NotClifford {
+        /// The gate's name.
+        gate: String,
+    },
     /// An exact unitary with a denominator beyond √2^28.
     #[error(
         "the circuit's exact unitary has a denominator above sqrt(2)^28, more than 16-bit integers can hold; use a \

@@ -11,12 +11,13 @@
 //! down this list, as `tests/python/test_layers.py` enforces:
 //!
 //! ```text
+//! environment  episodes in which letters compile a target
 //! order        permutations and splits of ids, splits by unitary
 //! codec        records to the bytes of a chunk and back
 //! recipe       everything that decides the records; JSON and hash
 //! space        from an index to a circuit; labels: named values beside records
 //! qasm         OpenQASM; drawing: pictures of circuits; target: matrices to look up; channel:
-//!              Pauli transfer matrices
+//!              Pauli transfer matrices; tableau: Clifford operators modulo Pauli operators
 //! exact        unitaries over Z[omega, 1/sqrt(2)]; approximate: in floating point
 //! arithmetic   the interface of both, and which unitaries count as the same
 //! kernel       from circuits to unitaries; simd: vector instructions
@@ -54,6 +55,7 @@ mod channel;
 mod circuit;
 mod codec;
 mod drawing;
+mod environment;
 mod error;
 mod exact;
 mod gate;
@@ -66,6 +68,7 @@ mod recipe;
 mod simd;
 mod space;
 mod splitmix;
+mod tableau;
 mod target;
 
 pub use alphabet::coupling::Coupling;
@@ -80,6 +83,9 @@ pub use codec::content_hash::ContentHash;
 pub use codec::labels::PackedLabels;
 pub use codec::layout::Codec;
 pub use drawing::{Drawing, PlacedLetter, draw};
+pub use environment::targets::Targets;
+pub use environment::task::{EQUALITY_TOLERANCE, Equality, Task};
+pub use environment::{Environments, MAX_ATTEMPTS, MAX_ENVIRONMENTS, Outcomes};
 pub use error::{Error, Result};
 pub use exact::batch::ExactProducts;
 pub use exact::letters::ExactLetters;
@@ -105,4 +111,5 @@ pub use space::constraints::Constraints;
 pub use space::distinct::Distinct;
 pub use space::haar::{Haar, HaarScratch};
 pub use space::{Space, SpaceKind};
+pub use tableau::{Tableau, TableauLetters};
 pub use target::{Target, distance};

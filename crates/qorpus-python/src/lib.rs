@@ -8,6 +8,7 @@ mod arrays;
 mod channels;
 mod circuits;
 mod distinct;
+mod environments;
 mod errors;
 mod ids;
 mod job;
@@ -53,6 +54,8 @@ mod _qorpus {
     use super::circuits::{draw, evaluate, matrix, placed, to_qasm2, to_qasm3};
     #[pymodule_export]
     use super::distinct::{Worker, enumerate, enumerate_elsewhere};
+    #[pymodule_export]
+    use super::environments::Environments;
     #[pymodule_export]
     use super::job::{begin, check_job, generate, receipt, seal};
     #[pymodule_export]

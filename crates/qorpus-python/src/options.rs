@@ -242,7 +242,7 @@ fn by_gate(
 }
 
 /// Converts lengths: a string `"5..15"`, a number, or a pair (shortest, longest).
-fn length(value: &Bound<'_, PyAny>, name: &str) -> PyResult<(usize, usize)> {
+pub(crate) fn length(value: &Bound<'_, PyAny>, name: &str) -> PyResult<(usize, usize)> {
     if let Ok(text) = value.cast::<PyString>() {
         return qorpus::parse_length(encoded(text, name)?).or_raise(value.py());
     }
@@ -276,7 +276,7 @@ fn dtype(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Dtype> {
 }
 
 /// Converts a coupling.
-fn coupling(value: &Bound<'_, PyAny>, name: &str) -> PyResult<String> {
+pub(crate) fn coupling(value: &Bound<'_, PyAny>, name: &str) -> PyResult<String> {
     let name = format!("{name} (\"all\", \"line\", \"ring\", or pairs such as \"0-1,1-2\")");
     text(value, &name).map(Into::into)
 }
@@ -286,7 +286,7 @@ fn coupling(value: &Bound<'_, PyAny>, name: &str) -> PyResult<String> {
 const MAX_LETTERS: usize = 1 << 16;
 
 /// Converts the letters of an alphabet: one string "h 0; cx 0 1", or a sequence of letters.
-fn letters(value: &Bound<'_, PyAny>, name: &str) -> PyResult<String> {
+pub(crate) fn letters(value: &Bound<'_, PyAny>, name: &str) -> PyResult<String> {
     if let Ok(text) = value.cast::<PyString>() {
         return Ok(encoded(text, name)?.into());
     }
@@ -348,7 +348,7 @@ const MAX_GATES: usize = 1 << 16;
 ///
 /// It is a string, a path, a sequence of names and pairs (name, matrix), or a mapping from names to
 /// matrices or None.
-fn gates(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Gates> {
+pub(crate) fn gates(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Gates> {
     if let Ok(text) = value.cast::<PyString>() {
         return Ok(Gates::Text(encoded(text, name)?.into()));
     }

@@ -27,7 +27,7 @@ use crate::kernel::free_letter::FreeLetters;
 use crate::kernel::free_numbers::{FreeNumbers, group_end};
 use crate::kernel::prefix_cache::PrefixCache;
 use crate::kernel::prefix_table::PrefixTable;
-use crate::kernel::representation::{AlignedBuffer, Representation};
+use crate::kernel::representation::{AlignedBuffer, Representation, RepresentationTask};
 use crate::kernel::row_updates::{RowUpdate, RowUpdates, SplitRows, row_updates};
 use crate::kernel::small::{SmallLetters, SmallUnitaries};
 use crate::simd::dispatch::{self, InstructionSet, SimdTask};
@@ -94,9 +94,14 @@ impl Kernel {
     pub fn unitaries(&self, circuits: &Circuits, scratch: &mut Scratch, out: &mut [Complex64]) {
         assert_eq!(out.len(), circuits.len() * self.dim * self.dim, "one matrix for each circuit");
         match self.free {
-            None => self.instructions.run(UnitaryBatch::<false> { kernel: self, circuits, scratch, out }),
-            Some(_) => self.instructions.run(UnitaryBatch::<true> { kernel: self, circuits, scratch, out }),
+            None => self.run(UnitaryBatch::<false> { kernel: self, circuits, scratch, out }),
+            Some(_) => self.run(UnitaryBatch::<true> { kernel: self, circuits, scratch, out }),
         }
+    }
+
+    /// Does work in the representation of this kernel, with its vector instructions.
+    pub(crate) fn run(&self, task: impl RepresentationTask) {
+        self.instructions.run(InRepresentation { kernel: self, task });
     }
 
     /// Returns the table of prefixes, if it exists or costs less than these circuits.
@@ -133,7 +138,13 @@ struct UnitaryBatch<'a, const HAS_FREE: bool> {
     out: &'a mut [Complex64],
 }
 
-impl<const HAS_FREE: bool> SimdTask for UnitaryBatch<'_, HAS_FREE> {
+/// Work that is done in the representation of a kernel.
+struct InRepresentation<'a, T> {
+    kernel: &'a Kernel,
+    task: T,
+}
+
+impl<T: RepresentationTask> SimdTask for InRepresentation<'_, T> {
     #[inline(always)]
     fn run<const SET: u8>(self) {
         #[cfg(target_arch = "x86_64")]
@@ -146,31 +157,35 @@ impl<const HAS_FREE: bool> SimdTask for UnitaryBatch<'_, HAS_FREE> {
     }
 }
 
-impl<const HAS_FREE: bool> UnitaryBatch<'_, HAS_FREE> {
+impl<T: RepresentationTask> InRepresentation<'_, T> {
     #[inline(always)]
     fn run_with<V: Vector<8>>(self) {
         use PreparedLetters::{Rows, Small};
-        let dim = self.kernel.dim;
+        let (task, dim) = (self.task, self.kernel.dim);
         match (&self.kernel.letters, dim) {
-            (Small(SmallLetters::Two(letters)), 2) => self.compute(&SmallUnitaries::<1, 2, V>::new(letters)),
-            (Small(SmallLetters::Two(letters)), _) => self.compute(&SmallUnitaries::<4, 2, V>::new(letters)),
-            (Small(SmallLetters::Four(letters)), 2) => self.compute(&SmallUnitaries::<1, 4, V>::new(letters)),
-            (Small(SmallLetters::Four(letters)), _) => self.compute(&SmallUnitaries::<4, 4, V>::new(letters)),
-            (Rows(letters), 2) => self.compute(&SplitRows::<2, [f64; 2]>::new(letters, dim)),
-            (Rows(letters), 4) => self.compute(&SplitRows::<4, [f64; 4]>::new(letters, dim)),
-            (Rows(letters), _) => self.compute(&SplitRows::<8, V>::new(letters, dim)),
+            (Small(SmallLetters::Two(letters)), 2) => task.run(&SmallUnitaries::<1, 2, V>::new(letters)),
+            (Small(SmallLetters::Two(letters)), _) => task.run(&SmallUnitaries::<4, 2, V>::new(letters)),
+            (Small(SmallLetters::Four(letters)), 2) => task.run(&SmallUnitaries::<1, 4, V>::new(letters)),
+            (Small(SmallLetters::Four(letters)), _) => task.run(&SmallUnitaries::<4, 4, V>::new(letters)),
+            (Rows(letters), 2) => task.run(&SplitRows::<2, [f64; 2]>::new(letters, dim)),
+            (Rows(letters), 4) => task.run(&SplitRows::<4, [f64; 4]>::new(letters, dim)),
+            (Rows(letters), _) => task.run(&SplitRows::<8, V>::new(letters, dim)),
         }
     }
+}
 
+impl<const HAS_FREE: bool> RepresentationTask for UnitaryBatch<'_, HAS_FREE> {
     #[inline(always)]
-    fn compute(self, representation: &impl Representation) {
+    fn run(self, representation: &impl Representation) {
         if HAS_FREE {
             self.compute_at(representation);
         } else {
             self.compute_fixed(representation);
         }
     }
+}
 
+impl<const HAS_FREE: bool> UnitaryBatch<'_, HAS_FREE> {
     /// Computes circuits in which letters have free angles. They share no prefixes: their angles
     /// differ.
     #[inline(always)]

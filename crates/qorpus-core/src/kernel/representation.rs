@@ -17,6 +17,12 @@ pub(crate) trait Representation {
     /// Returns the index of the real part of an entry.
     fn place(&self, row: usize, column: usize) -> usize;
 
+    /// Returns the distance from the real part of an entry to its imaginary part.
+    fn imaginary(&self) -> usize;
+
+    /// Lets a letter act on the unitary in `held`.
+    fn act(&self, letter: u16, held: &mut [f64]);
+
     /// Lets `letters` act on the unitary `from`, one after the other, and holds the result in `to`.
     fn advance(&self, from: &[f64], letters: &[u16], to: &mut [f64]);
 
@@ -48,6 +54,12 @@ pub(crate) trait Representation {
             held[self.place(k, k)] = 1.0;
         }
     }
+}
+
+/// Work on unitaries in the representation that a kernel has chosen.
+pub(crate) trait RepresentationTask {
+    /// Does the work. It must be `#[inline(always)]`, as all hot code in it.
+    fn run(self, representation: &impl Representation);
 }
 
 /// A buffer of numbers that begins with a cache line, so that no vector straddles two. Its length

@@ -409,6 +409,11 @@ impl<const WIDTH: usize, V: Vector<WIDTH>> Representation for SplitRows<'_, WIDT
     }
 
     #[inline(always)]
+    fn imaginary(&self) -> usize {
+        self.dim
+    }
+
+    #[inline(always)]
     fn advance_at(
         &self,
         from: &[f64],
@@ -438,12 +443,17 @@ impl<const WIDTH: usize, V: Vector<WIDTH>> Representation for SplitRows<'_, WIDT
     }
 
     #[inline(always)]
+    fn act(&self, letter: u16, held: &mut [f64]) {
+        for step in &self.letters[usize::from(letter)] {
+            step.apply::<WIDTH, V>(&step.block, held, self.dim);
+        }
+    }
+
+    #[inline(always)]
     fn advance(&self, from: &[f64], letters: &[u16], to: &mut [f64]) {
         let to = Self::copied(from, to);
         for &letter in letters {
-            for step in &self.letters[usize::from(letter)] {
-                step.apply::<WIDTH, V>(&step.block, to, self.dim);
-            }
+            self.act(letter, to);
         }
     }
 

@@ -178,7 +178,7 @@ impl<'a, const VECTORS: usize, const TERMS: usize, V: Vector<WIDTH>> SmallUnitar
 
     /// Lets a letter act on all vectors, with its own factors unless others are given.
     #[inline(always)]
-    fn act(sum: &SmallLetter<TERMS>, factors: Option<&[V; TERMS]>, vectors: &mut [V; VECTORS]) {
+    fn act_on_vectors(sum: &SmallLetter<TERMS>, factors: Option<&[V; TERMS]>, vectors: &mut [V; VECTORS]) {
         for (index, vector) in vectors.iter_mut().enumerate() {
             // Where the compiler may not mix the halves of the work, it spills nothing.
             if index == 2 {
@@ -213,7 +213,7 @@ impl<'a, const VECTORS: usize, const TERMS: usize, V: Vector<WIDTH>> SmallUnitar
                 _ => factors_at::<TERMS, IS_GENERAL, false, V>(free, own),
             };
             taken += usize::from(free.angles > 0);
-            Self::act(sum, Some(&factors), vectors);
+            Self::act_on_vectors(sum, Some(&factors), vectors);
         }
         taken
     }
@@ -238,12 +238,27 @@ impl<const VECTORS: usize, const TERMS: usize, V: Vector<WIDTH>> Representation
     }
 
     #[inline(always)]
+    fn imaginary(&self) -> usize {
+        1
+    }
+
+    #[inline(always)]
+    fn act(&self, letter: u16, held: &mut [f64]) {
+        let held = held.as_chunks_mut::<WIDTH>().0;
+        let mut vectors: [_; VECTORS] = array::from_fn(|k| V::load(&held[k]));
+        Self::act_on_vectors(&self.letters[usize::from(letter)], None, &mut vectors);
+        for (vector, to) in vectors.into_iter().zip(held) {
+            vector.store(to);
+        }
+    }
+
+    #[inline(always)]
     fn advance(&self, from: &[f64], letters: &[u16], to: &mut [f64]) {
         let (from, to) = (from.as_chunks::<WIDTH>().0, to.as_chunks_mut::<WIDTH>().0);
         let mut vectors: [_; VECTORS] = array::from_fn(|k| V::load(&from[k]));
         for &letter in letters {
             let sum = &self.letters[usize::from(letter)];
-            Self::act(sum, None, &mut vectors);
+            Self::act_on_vectors(sum, None, &mut vectors);
         }
         for (vector, to) in vectors.into_iter().zip(to) {
             vector.store(to);

@@ -13,7 +13,7 @@ const TOLERANCE: f64 = 1e-12;
 
 /// Returns, for each letter, the letters on the same qubits that undo it up to a global phase, in
 /// ascending order. Opaque gates and free angles are undone by none.
-pub(super) fn undoing(alphabet: &Alphabet) -> Result<Vec<Vec<u16>>> {
+pub(crate) fn undoing(alphabet: &Alphabet) -> Result<Vec<Vec<u16>>> {
     let mut groups: BTreeMap<u8, Vec<u16>> = BTreeMap::new();
     for (number, letter) in (0..).zip(alphabet.letters()) {
         groups.entry(qubit_set(letter)).or_default().push(number);

@@ -1,7 +1,7 @@
 //! Spaces: indexable sets of circuits.
 
 pub(crate) mod angles;
-mod cancellation;
+pub(crate) mod cancellation;
 mod class_state;
 pub(crate) mod cliffords;
 mod constrained;

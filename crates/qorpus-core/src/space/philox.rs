@@ -77,6 +77,16 @@ pub(crate) fn consecutive_blocks(first: u64, block: u64, key: [u32; 2], to: &mut
     }
 }
 
+/// Returns a number below `range` that depends on `record` and `key` alone, and not on the record's
+/// letters: its words have 2 as the last word of the counter.
+pub(crate) fn number_below(record: u64, key: [u32; 2], range: u64) -> u64 {
+    let product = RangeProduct::new(range);
+    let words = (0..).flat_map(|block| philox([[record], [record >> 32], [block], [2]], key));
+    // Infinitely many words, nearly all of which are accepted.
+    let accepted = words.map(|[word]| word).find(|word| word.wrapping_mul(range) >= product.threshold);
+    draw(&mut accepted.unwrap_or_default(), range)
+}
+
 /// The 64-bit words of one record: block b of the record holds words 2b and 2b + 1.
 pub(crate) struct RandomWords {
     key: [u32; 2],

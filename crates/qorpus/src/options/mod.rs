@@ -3,6 +3,7 @@
 pub(crate) mod alphabet;
 mod by_gate;
 pub(crate) mod distinct;
+pub(crate) mod environment;
 pub(crate) mod gate_file;
 pub(crate) mod gates;
 pub(crate) mod job;

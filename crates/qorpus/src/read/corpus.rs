@@ -4,6 +4,7 @@
 use crate::corpus::corpus_file::{CorpusFile, Summary};
 use crate::corpus::ids::Ids;
 use crate::corpus::unitary_buffer::UnitaryBufferPool;
+use crate::distinct::distance_table::DistanceTable;
 use crate::distinct::found::Found;
 use crate::error::{Error, Result, io, other_recipe};
 use crate::options::distinct::FindOptions;
@@ -225,16 +226,29 @@ impl Corpus {
         options: FindOptions,
         stop: &mut dyn FnMut() -> bool,
     ) -> Result<Vec<Found>> {
+        self.searchable()?.with(|corpus| match targets {
+            [target] => Ok(vec![corpus.find(target, options, stop)?]),
+            targets => corpus.find_many(targets, options, stop),
+        })
+    }
+
+    /// Reads the distances of all enumerated unitaries into memory. `None` if `stop`, which is
+    /// called now and then, returned true.
+    ///
+    /// # Errors
+    /// A corpus that enumerates nothing or has no level yet, or the file cannot be read.
+    pub fn distance_table(&self, stop: &mut dyn FnMut() -> bool) -> Result<Option<DistanceTable>> {
+        self.searchable()?.with(|corpus| corpus.distance_table(stop))
+    }
+
+    /// Returns the file that searches look in.
+    fn searchable(&self) -> Result<&PooledFile> {
         let text = if self.is_sharded() {
             "only an enumeration of distinct unitaries (qorpus distinct), in a single file, can be searched"
         } else {
             "a recipe computes its records when they are read, so there is no file to search"
         };
-        let file = self.source.files().next().ok_or_else(|| Error::Usage(text.into()))?;
-        file.with(|corpus| match targets {
-            [target] => Ok(vec![corpus.find(target, options, stop)?]),
-            targets => corpus.find_many(targets, options, stop),
-        })
+        self.source.files().next().ok_or_else(|| Error::Usage(text.into()))
     }
 
     /// Returns the ids of `count` records at this distance from the identity, drawn uniformly and

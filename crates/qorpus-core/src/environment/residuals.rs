@@ -1,0 +1,273 @@
+//! Residuals: what remains of targets, in flat buffers.
+//!
+//! A residual is R = U A†, for the unitary U of a target and A of the letters so far. Its adjoint
+//! S = A U† is stored, on which a new letter acts as on any unitary.
+
+use crate::channel::pauli_transfer;
+use crate::environment::targets::{TargetForms, Targets, is_identity};
+use crate::environment::task::{ResidualArithmetic, Task};
+use crate::kernel::representation::{AlignedBuffer, Representation, RepresentationTask};
+use crate::tableau::Tableau;
+use num_complex::Complex64;
+
+/// The number of residuals whose channels are computed at once.
+const CHANNELS: usize = 32;
+
+/// The adjoint residuals of a batch of environments.
+#[derive(Debug, Clone)]
+pub(crate) enum Residuals {
+    /// In the representation of the task's kernel.
+    Unitaries(AlignedBuffer),
+    Tableaus(Vec<Tableau>),
+}
+
+impl Residuals {
+    /// Returns `count` residuals that are the identity.
+    pub(crate) fn new(task: &Task, count: usize) -> Residuals {
+        match &task.arithmetic {
+            ResidualArithmetic::Unitaries { kernel, .. } => {
+                let mut buffer = AlignedBuffer::zeros(count * size(task));
+                kernel.run(Identities(buffer.room(count * size(task))));
+                Residuals::Unitaries(buffer)
+            }
+            ResidualArithmetic::Tableaus(letters) => {
+                Residuals::Tableaus(vec![Tableau::identity(letters.qubits()); count])
+            }
+        }
+    }
+
+    /// Replaces a residual by a whole target.
+    pub(crate) fn begin(&mut self, task: &Task, index: usize, targets: &Targets, number: usize) {
+        match (self, &targets.0, &task.arithmetic) {
+            (
+                Residuals::Unitaries(buffer),
+                TargetForms::Unitaries(unitaries),
+                ResidualArithmetic::Unitaries { kernel, .. },
+            ) => {
+                let size = size(task);
+                let target = &unitaries[number * size / 2..][..size / 2];
+                kernel.run(Begin { target, to: &mut buffer.room((index + 1) * size)[index * size..] });
+            }
+            (Residuals::Tableaus(tableaus), TargetForms::Tableaus(targets), _) => {
+                tableaus[index] = targets[number].inverse();
+            }
+            _ => unreachable!("targets have the form of residuals"),
+        }
+    }
+
+    /// Lets the letter of each active environment act, and writes to `solved` whether its residual
+    /// is the identity.
+    pub(crate) fn step(&mut self, task: &Task, letters: &[Option<u16>], solved: &mut [bool]) {
+        match (self, &task.arithmetic) {
+            (Residuals::Unitaries(buffer), ResidualArithmetic::Unitaries { kernel, up_to, tolerance }) => {
+                let held = buffer.room(letters.len() * size(task));
+                let is_solved = |unitary: &[Complex64]| is_identity(unitary, *up_to, *tolerance);
+                kernel.run(Step { held, letters, solved, tolerance: *tolerance, is_solved });
+            }
+            (Residuals::Tableaus(tableaus), ResidualArithmetic::Tableaus(own)) => {
+                let identity = Tableau::identity(own.qubits());
+                for ((tableau, letter), solved) in tableaus.iter_mut().zip(letters).zip(solved) {
+                    if let Some(letter) = *letter {
+                        own.act(letter, tableau);
+                        *solved = *tableau == identity;
+                    }
+                }
+            }
+            _ => unreachable!("residuals have the form of the task"),
+        }
+    }
+
+    /// Writes the residuals with these numbers, row-major.
+    ///
+    /// # Panics
+    /// If they are tableaus.
+    pub(crate) fn unitaries(&self, task: &Task, first: usize, out: &mut [Complex64]) {
+        let (Residuals::Unitaries(buffer), ResidualArithmetic::Unitaries { kernel, .. }) =
+            (self, &task.arithmetic)
+        else {
+            unreachable!("residuals are unitaries")
+        };
+        kernel.run(Adjoints { held: &buffer.numbers()[first * size(task)..], out });
+    }
+
+    /// Writes each residual as 2 x 2^n x 2^n numbers: the real parts, row-major, then the imaginary
+    /// parts.
+    ///
+    /// # Panics
+    /// If they are tableaus.
+    pub(crate) fn observe_unitaries(&self, task: &Task, out: &mut [f32]) {
+        let (Residuals::Unitaries(buffer), ResidualArithmetic::Unitaries { kernel, .. }) =
+            (self, &task.arithmetic)
+        else {
+            unreachable!("residuals are unitaries")
+        };
+        kernel.run(Parts { held: buffer.numbers(), out });
+    }
+
+    /// Writes the Pauli transfer matrix of each residual.
+    ///
+    /// # Panics
+    /// If they are tableaus.
+    pub(crate) fn observe_channels(&self, task: &Task, out: &mut [f32]) {
+        let entries = task.alphabet.dim().pow(2);
+        let mut unitaries = vec![Complex64::ZERO; CHANNELS * entries];
+        let mut channels = vec![0.0; CHANNELS * entries * entries];
+        for (block, out) in out.chunks_mut(channels.len()).enumerate() {
+            let unitaries = &mut unitaries[..out.len() / entries];
+            let channels = &mut channels[..out.len()];
+            self.unitaries(task, block * CHANNELS, unitaries);
+            pauli_transfer(task.alphabet.qubits(), unitaries, channels);
+            out.iter_mut().zip(channels).for_each(|(to, from)| *to = *from as f32);
+        }
+    }
+
+    /// Writes the tableau of each residual, row by row.
+    ///
+    /// # Panics
+    /// If they are unitaries.
+    pub(crate) fn observe_tableaus(&self, task: &Task, out: &mut [i8]) {
+        let Residuals::Tableaus(tableaus) = self else { unreachable!("residuals are tableaus") };
+        let columns = 2 * task.alphabet.qubits();
+        for (tableau, out) in tableaus.iter().zip(out.chunks_exact_mut(columns * columns)) {
+            for (row, out) in out.chunks_exact_mut(columns).enumerate() {
+                for (column, out) in out.iter_mut().enumerate() {
+                    *out = tableau.entry_of_inverse(row, column).into();
+                }
+            }
+        }
+    }
+}
+
+/// Returns the numbers of a residual.
+fn size(task: &Task) -> usize {
+    2 * task.alphabet.dim().pow(2)
+}
+
+/// Identities to be written.
+struct Identities<'a>(&'a mut [f64]);
+
+impl RepresentationTask for Identities<'_> {
+    #[inline(always)]
+    fn run(self, representation: &impl Representation) {
+        for held in self.0.chunks_exact_mut(representation.size()) {
+            representation.identity(held);
+        }
+    }
+}
+
+/// A target whose adjoint is to be written.
+struct Begin<'a> {
+    target: &'a [Complex64],
+    to: &'a mut [f64],
+}
+
+impl RepresentationTask for Begin<'_> {
+    #[inline(always)]
+    fn run(self, representation: &impl Representation) {
+        let dim = representation.dim();
+        for row in 0..dim {
+            for column in 0..dim {
+                let entry = self.target[column * dim + row].conj();
+                write_entry(representation, self.to, row, column, entry + Complex64::ZERO);
+            }
+        }
+    }
+}
+
+/// Writes an entry of a unitary.
+#[inline(always)]
+fn write_entry(
+    representation: &impl Representation,
+    held: &mut [f64],
+    row: usize,
+    column: usize,
+    entry: Complex64,
+) {
+    let place = representation.place(row, column);
+    held[place] = entry.re;
+    held[place + representation.imaginary()] = entry.im;
+}
+
+/// Reads an entry of a unitary.
+#[inline(always)]
+fn entry(representation: &impl Representation, held: &[f64], row: usize, column: usize) -> Complex64 {
+    let place = representation.place(row, column);
+    Complex64::new(held[place], held[place + representation.imaginary()])
+}
+
+/// A step of each active environment.
+struct Step<'a, F> {
+    held: &'a mut [f64],
+    letters: &'a [Option<u16>],
+    solved: &'a mut [bool],
+    tolerance: f64,
+    is_solved: F,
+}
+
+impl<F: Fn(&[Complex64]) -> bool> RepresentationTask for Step<'_, F> {
+    #[inline(always)]
+    fn run(self, representation: &impl Representation) {
+        let (size, dim) = (representation.size(), representation.dim());
+        let mut unitary = vec![Complex64::ZERO; dim * dim];
+        // Of the identity, the first and the last entry have magnitude 1: few other residuals have.
+        let least = (1.0 - self.tolerance).max(0.0).powi(2) * (1.0 - 1e-12);
+        let environments = self.held.chunks_exact_mut(size).zip(self.letters).zip(self.solved);
+        for ((held, letter), solved) in environments {
+            let Some(letter) = *letter else { continue };
+            representation.act(letter, held);
+            let (first, last) =
+                (entry(representation, held, 0, 0), entry(representation, held, dim - 1, dim - 1));
+            *solved = false;
+            if first.norm_sqr() >= least && last.norm_sqr() >= least {
+                representation.finish(held, &mut unitary);
+                *solved = (self.is_solved)(&unitary);
+            }
+        }
+    }
+}
+
+/// Unitaries whose adjoints are to be written.
+struct Adjoints<'a> {
+    held: &'a [f64],
+    out: &'a mut [Complex64],
+}
+
+impl RepresentationTask for Adjoints<'_> {
+    #[inline(always)]
+    fn run(self, representation: &impl Representation) {
+        let (size, dim) = (representation.size(), representation.dim());
+        for (held, out) in self.held.chunks_exact(size).zip(self.out.chunks_exact_mut(dim * dim)) {
+            for row in 0..dim {
+                for column in 0..dim {
+                    // -0 + 0 is +0.
+                    out[row * dim + column] =
+                        entry(representation, held, column, row).conj() + Complex64::ZERO;
+                }
+            }
+        }
+    }
+}
+
+/// Unitaries whose adjoints are to be written as real and imaginary parts.
+struct Parts<'a> {
+    held: &'a [f64],
+    out: &'a mut [f32],
+}
+
+impl RepresentationTask for Parts<'_> {
+    #[inline(always)]
+    fn run(self, representation: &impl Representation) {
+        let (size, dim) = (representation.size(), representation.dim());
+        for (held, out) in self.held.chunks_exact(size).zip(self.out.chunks_exact_mut(size)) {
+            let (re, im) = out.split_at_mut(dim * dim);
+            for row in 0..dim {
+                for column in 0..dim {
+                    let entry = entry(representation, held, column, row);
+                    // -0 + 0 is +0.
+                    re[row * dim + column] = entry.re as f32 + 0.0;
+                    im[row * dim + column] = -entry.im as f32 + 0.0;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! Tableaus: Clifford operators modulo Pauli operators and global phases, as binary symplectic
+//! matrices.
+//!
+//! The rows of a tableau are the images U P U† of Pauli operators P: of X on each qubit, then of Z on
+//! each qubit. Column j is the X part on qubit j, and column n + j the Z part (S. Aaronson, D. Gottesman, "Improved simulation of stabilizer circuits", Physical Review A 70,
+//! 052328, 2004, without the column of signs).
+
+use crate::alphabet::{Alphabet, MAX_QUBITS};
+use crate::error::{Error, Result};
+use num_complex::Complex64;
+
+/// The largest number of qubits of a gate.
+const MAX_GATE_QUBITS: usize = 3;
+
+/// The largest error of entries with which a matrix counts as a Clifford operator. Different
+/// Clifford operators are much further apart.
+const TOLERANCE: f64 = 1e-6;
+
+/// A Clifford operator modulo Pauli operators and global phases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tableau {
+    /// The X column of qubit q at q and its Z column at `MAX_QUBITS` + q. Bit j is row j.
+    columns: [u16; 2 * MAX_QUBITS],
+    qubits: usize,
+}
+
+impl Tableau {
+    /// Returns the identity on 1 to 8 qubits.
+    pub fn identity(qubits: usize) -> Tableau {
+        let mut columns = [0; 2 * MAX_QUBITS];
+        for qubit in 0..qubits {
+            columns[qubit] = 1 << qubit;
+            columns[MAX_QUBITS + qubit] = 1 << (qubits + qubit);
+        }
+        Tableau { columns, qubits }
+    }
+
+    /// Returns the tableau of a unitary, row-major, qubit 0 most significant; `None` if it is not
+    /// a Clifford operator within 1e-6 in each entry.
+    ///
+    /// Takes time in O(n 4^n).
+    ///
+    /// # Panics
+    /// If there are not 4^n entries.
+    pub fn of_unitary(unitary: &[Complex64], qubits: usize) -> Option<Tableau> {
+        let dim = 1 << qubits;
+        assert_eq!(unitary.len(), dim * dim, "a matrix on {qubits} qubits");
+        let mut tableau = Tableau { columns: [0; 2 * MAX_QUBITS], qubits };
+        for row in 0..2 * qubits {
+            let bit = 1 << (qubits - 1 - row % qubits);
+            let operator = if row < qubits { Pauli { x: bit, z: 0 } } else { Pauli { x: 0, z: bit } };
+            let image = operator.image(unitary, qubits)?;
+            for qubit in 0..qubits {
+                let place = qubits - 1 - qubit;
+                tableau.columns[qubit] |= ((image.x >> place & 1) as u16) << row;
+                tableau.columns[MAX_QUBITS + qubit] |= ((image.z >> place & 1) as u16) << row;
+            }
+        }
+        Some(tableau)
+    }
+
+    /// Returns the tableau of the inverse.
+    pub fn inverse(&self) -> Tableau {
+        let mut inverse = Tableau { columns: [0; 2 * MAX_QUBITS], qubits: self.qubits };
+        for row in 0..2 * self.qubits {
+            for column in 0..2 * self.qubits {
+                let entry = u16::from(self.entry_of_inverse(row, column));
+                inverse.columns[self.place(column)] |= entry << row;
+            }
+        }
+        inverse
+    }
+
+    /// Returns the entry in a row and a column.
+    ///
+    /// # Panics
+    /// If either is not below 2n.
+    pub fn entry(&self, row: usize, column: usize) -> bool {
+        assert!(row < 2 * self.qubits && column < 2 * self.qubits, "row {row}, column {column}");
+        self.columns[self.place(column)] >> row & 1 == 1
+    }
+
+    /// Returns an entry of the inverse, Ω M^T Ω: rows and columns exchange places, and X and Z.
+    pub(crate) fn entry_of_inverse(&self, row: usize, column: usize) -> bool {
+        let partner = |index: usize| (index + self.qubits) % (2 * self.qubits);
+        self.entry(partner(column), partner(row))
+    }
+
+    fn place(&self, column: usize) -> usize {
+        if column < self.qubits { column } else { MAX_QUBITS + column - self.qubits }
+    }
+
+    /// Returns the columns, for saved states.
+    pub(crate) fn columns(&self) -> &[u16; 2 * MAX_QUBITS] {
+        &self.columns
+    }
+
+    /// Returns the columns, to be restored.
+    pub(crate) fn columns_mut(&mut self) -> &mut [u16; 2 * MAX_QUBITS] {
+        &mut self.columns
+    }
+}
+
+/// A Pauli operator X^x Z^z up to its phase. Bit k belongs to the qubit of bit k of a row's number.
+#[derive(Clone, Copy)]
+struct Pauli {
+    x: usize,
+    z: usize,
+}
+
+impl Pauli {
+    /// Returns the sign that Z^z gives to a basis vector.
+    fn sign(self, vector: usize) -> f64 {
+        if (self.z & vector).count_ones().is_multiple_of(2) { 1.0 } else { -1.0 }
+    }
+
+    /// Returns U P U†, if it is a Pauli operator.
+    fn image(self, unitary: &[Complex64], qubits: usize) -> Option<Pauli> {
+        let dim = 1 << qubits;
+        let entry = |row: usize, column: usize| unitary[row * dim + column];
+        // (U P U†)[row][column], where P maps basis vector k to sign(k) times k ^ x.
+        let of_image = |row: usize, column: usize| -> Complex64 {
+            (0..dim).map(|k| entry(row, k ^ self.x) * self.sign(k) * entry(column, k).conj()).sum()
+        };
+        let is_unit = |number: Complex64| (number.norm_sqr() - 1.0).abs() < TOLERANCE;
+        let x = (0..dim).find(|&row| is_unit(of_image(row, 0)))?;
+        let first = of_image(x, 0);
+        let sign_of = |bit: usize| (of_image(x ^ 1 << bit, 1 << bit) * first.conj()).re;
+        let z = (0..qubits).filter(|&bit| sign_of(bit) < 0.0).fold(0, |z, bit| z | 1 << bit);
+        let image = Pauli { x, z };
+        // U P is the image times U, up to the phase `first`.
+        let is_image = (0..dim * dim).all(|at| {
+            let (row, column) = (at / dim, at % dim);
+            let left = entry(row, column ^ self.x) * self.sign(column);
+            let right = first * image.sign(row ^ x) * entry(row ^ x, column);
+            (left - right).norm_sqr() < TOLERANCE * TOLERANCE
+        });
+        is_image.then_some(image)
+    }
+}
+
+/// The letters of an alphabet of Clifford gates, as they act on tableaus.
+#[derive(Debug, Clone)]
+pub struct TableauLetters {
+    qubits: usize,
+    letters: Vec<TableauLetter>,
+}
+
+/// The columns of a letter's qubits: each new one is the sum of some old ones.
+#[derive(Debug, Clone)]
+struct TableauLetter {
+    places: Vec<u8>,
+    /// For each new column and each old one, all bits if the old one is a summand, else none.
+    summands: [[u16; 2 * MAX_GATE_QUBITS]; 2 * MAX_GATE_QUBITS],
+}
+
+impl TableauLetters {
+    /// Returns the letters of `alphabet`.
+    ///
+    /// # Errors
+    /// [`Error::NotClifford`] for the first gate that is not a Clifford gate.
+    pub fn new(alphabet: &Alphabet) -> Result<TableauLetters> {
+        let gates = alphabet.gates().iter().map(|gate| {
+            let is_known = !gate.is_opaque() && !gate.is_free();
+            let tableau = is_known.then(|| Tableau::of_unitary(gate.matrix(), gate.qubits())).flatten();
+            tableau.ok_or_else(|| Error::NotClifford { gate: gate.name().into() })
+        });
+        let gates: Vec<Tableau> = gates.collect::<Result<_>>()?;
+        let letters = alphabet.letters().iter().map(|letter| {
+            let gate = &gates[letter.gate];
+            let columns = 2 * gate.qubits;
+            let mut summands = [[0; 2 * MAX_GATE_QUBITS]; 2 * MAX_GATE_QUBITS];
+            for (new, summands) in summands.iter_mut().enumerate().take(columns) {
+                for (old, summand) in summands.iter_mut().enumerate().take(columns) {
+                    *summand = if gate.entry(old, new) { u16::MAX } else { 0 };
+                }
+            }
+            let xs = letter.qubits.iter().map(|&qubit| qubit as u8);
+            let zs = letter.qubits.iter().map(|&qubit| (MAX_QUBITS + qubit) as u8);
+            TableauLetter { places: xs.chain(zs).collect(), summands }
+        });
+        Ok(TableauLetters { qubits: alphabet.qubits(), letters: letters.collect() })
+    }
+
+    /// Returns the number of qubits.
+    pub fn qubits(&self) -> usize {
+        self.qubits
+    }
+
+    /// Lets a letter act after the operator of `tableau`.
+    ///
+    /// # Panics
+    /// If the letter is not in the alphabet.
+    #[inline]
+    pub fn act(&self, letter: u16, tableau: &mut Tableau) {
+        let TableauLetter { places, summands } = &self.letters[usize::from(letter)];
+        match places.len() {
+            2 => tableau.combine::<2>(places, summands),
+            4 => tableau.combine::<4>(places, summands),
+            _ => tableau.combine::<6>(places, summands),
+        }
+    }
+
+    /// Returns the tableau of a circuit.
+    pub fn tableau(&self, circuit: &[u16]) -> Tableau {
+        let mut tableau = Tableau::identity(self.qubits);
+        circuit.iter().for_each(|&letter| self.act(letter, &mut tableau));
+        tableau
+    }
+}
+
+impl Tableau {
+    /// Replaces `N` columns by sums of them.
+    #[inline]
+    fn combine<const N: usize>(
+        &mut self,
+        places: &[u8],
+        summands: &[[u16; 2 * MAX_GATE_QUBITS]; 2 * MAX_GATE_QUBITS],
+    ) {
+        let mut old = [0; N];
+        for (old, &place) in old.iter_mut().zip(places) {
+            *old = self.columns[usize::from(place)];
+        }
+        for (&place, summands) in places.iter().zip(summands).take(N) {
+            let mut sum = 0;
+            for k in 0..N {
+                sum ^= old[k] & summands[k];
+            }
+            self.columns[usize::from(place)] = sum;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::naive;
+    use proptest::prelude::*;
+
+    const CLIFFORDS: [&str; 3] =
+        ["h,s,sdg,sx,x,y,rz(pi/2)", "h,s,sxdg,cx,cz,cy,swap,iswap,ecr", "h,s,cx,cz,swap,rx(-pi/2)"];
+
+    proptest! {
+        /// The letters of a circuit act as its unitary does.
+        #[test]
+        fn circuits_have_the_tableaus_of_their_unitaries(
+            word in prop::collection::vec(0u16..1000, 0..30),
+            qubits in 1usize..4,
+        ) {
+            let gates = CLIFFORDS[qubits - 1].replace(",ecr", "");
+            let alphabet = Alphabet::of(&gates, qubits);
+            let letters = alphabet.letters().len() as u16;
+            let word: Vec<_> = word.iter().map(|letter| letter % letters).collect();
+            let tableau = TableauLetters::new(&alphabet).unwrap().tableau(&word);
+            let unitary = naive::unitary(&alphabet, &word, &[]);
+            prop_assert_eq!(Some(tableau), Tableau::of_unitary(&unitary, qubits));
+            let dim = 1 << qubits;
+            let adjoint: Vec<_> =
+                (0..dim * dim).map(|at| unitary[at % dim * dim + at / dim].conj()).collect();
+            prop_assert_eq!(Some(tableau.inverse()), Tableau::of_unitary(&adjoint, qubits));
+        }
+    }
+
+    /// h exchanges X and Z; s maps X to Y; cx copies X from the control and Z from the target.
+    #[test]
+    fn textbook_examples() {
+        let rows = |gates: &str, qubits: usize, circuit: &str| -> String {
+            let alphabet = Alphabet::of(gates, qubits);
+            let tableau =
+                TableauLetters::new(&alphabet).unwrap().tableau(&alphabet.circuit(circuit).unwrap());
+            let row =
+                |row| (0..2 * qubits).map(move |column| if tableau.entry(row, column) { '1' } else { '.' });
+            (0..2 * qubits).map(|r| row(r).collect::<String>()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(rows("h", 1, "h 0"), ".1 1.");
+        assert_eq!(rows("s", 1, "s 0"), "11 .1");
+        assert_eq!(rows("x", 1, "x 0"), "1. .1");
+        assert_eq!(rows("cx", 2, "cx 0 1"), "11.. .1.. ..1. ..11");
+    }
+
+    #[test]
+    fn other_gates_are_refused() {
+        for (gates, gate) in [("h,t", "t"), ("h,cp(pi/2)", "cp(pi/2)"), ("rx(0.3)", "rx(0.3)")] {
+            let refused = TableauLetters::new(&Alphabet::of(gates, 2)).unwrap_err();
+            assert_eq!(refused, Error::NotClifford { gate: gate.into() });
+        }
+        let t = naive::unitary(&Alphabet::of("t", 1), &[0], &[]);
+        assert_eq!(Tableau::of_unitary(&t, 1), None);
+    }
+}

@@ -1,0 +1,290 @@
+//! Environments on all cores: a batch is divided into blocks, which threads advance side by side.
+
+use crate::distinct::distance_table::DistanceTable;
+use crate::error::{Error, Result};
+use crate::options::job::threads;
+use crate::os::workers::share;
+use qorpus_core::{
+    Complex64, EQUALITY_TOLERANCE, Environments, Equality, MAX_ATTEMPTS, Outcomes, Targets, Task,
+};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// The number of environments of a block, whatever the number of threads.
+const BLOCK: usize = 256;
+
+/// The fewest environments for which a thread is started.
+const MIN_ENVIRONMENTS: usize = 1024;
+
+/// A batch of environments that threads share.
+#[derive(Debug)]
+pub struct ParallelEnvironments {
+    task: Arc<Task>,
+    blocks: Vec<Environments>,
+    count: usize,
+    threads: usize,
+    table: Option<Arc<DistanceTable>>,
+}
+
+/// A block and its part of the arrays of a call.
+type Block<'a, S> = (&'a mut Environments, S);
+
+impl ParallelEnvironments {
+    /// Creates the environments with these numbers. `jobs` is the number of threads; `None` is one
+    /// a core.
+    ///
+    /// # Errors
+    /// No environments or too many; a table over other letters or for another equality; an
+    /// impossible number of threads.
+    pub fn new(
+        task: Task,
+        numbers: Range<u64>,
+        seed: u64,
+        table: Option<Arc<DistanceTable>>,
+        jobs: Option<usize>,
+    ) -> Result<ParallelEnvironments> {
+        if let Some(table) = &table {
+            check_table(&task, table)?;
+        }
+        let task = Arc::new(task);
+        let count = numbers.end.saturating_sub(numbers.start) as usize;
+        // Too large a range is refused by its last block, before the memory of others is taken.
+        Environments::new(task.clone(), numbers.end.saturating_sub(1)..numbers.end, seed)?;
+        let starts = numbers.clone().step_by(BLOCK);
+        let block = |start: u64| start..numbers.end.min(start + BLOCK as u64);
+        let blocks = starts.map(|start| Environments::new(task.clone(), block(start), seed));
+        let blocks = blocks.collect::<qorpus_core::Result<Vec<_>>>()?;
+        Ok(ParallelEnvironments { task, blocks, count, threads: threads(jobs)?, table })
+    }
+
+    /// Returns the number of environments.
+    #[expect(clippy::len_without_is_empty, reason = "there is at least one environment")]
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Returns the rules.
+    pub fn task(&self) -> &Task {
+        &self.task
+    }
+
+    /// Returns the table of distances.
+    pub fn table(&self) -> Option<&DistanceTable> {
+        self.table.as_deref()
+    }
+
+    /// Does `work` on each block and its share of the arrays.
+    fn each<S: Send>(
+        &mut self,
+        shares: impl Iterator<Item = S>,
+        work: impl Fn(&mut Environments, S) -> Result<()> + Sync,
+    ) -> Result<()> {
+        let mut blocks: Vec<Block<'_, S>> = self.blocks.iter_mut().zip(shares).collect();
+        let threads = self.threads.min(self.count / MIN_ENVIRONMENTS).max(1);
+        let each = blocks.len().div_ceil(threads).max(1);
+        let mut groups = Vec::new();
+        while !blocks.is_empty() {
+            let rest = blocks.split_off(blocks.len().min(each));
+            groups.push(std::mem::replace(&mut blocks, rest));
+        }
+        let work =
+            |group: Vec<Block<'_, S>>| group.into_iter().try_for_each(|(block, share)| work(block, share));
+        match groups.len() {
+            1 => groups.into_iter().try_for_each(work),
+            _ => share(groups, work).map(drop),
+        }
+    }
+
+    /// Begins the next episode of the environments whose place in `which` is true, as
+    /// [`Environments::begin`] does. With a seed, all of them begin with their episode 0 of this
+    /// seed.
+    ///
+    /// # Errors
+    /// As [`Environments::begin`].
+    ///
+    /// # Panics
+    /// If there are not as many places as environments, or targets as places that are true.
+    pub fn begin(&mut self, which: &[bool], seed: Option<u64>, targets: Option<&Targets>) -> Result<()> {
+        assert_eq!(which.len(), self.count, "a place for each environment");
+        if targets.is_none() && !self.task.draws_targets() {
+            let text = "the environments draw no targets, so each new episode needs one";
+            return Err(Error::Usage(text.into()));
+        }
+        if let Some(seed) = seed {
+            self.blocks.iter_mut().for_each(|block| block.seed(seed));
+        }
+        let (task, mut next) = (self.task.clone(), 0);
+        let shares = which.chunks(BLOCK).map(|which| {
+            let first = next;
+            next += which.iter().filter(|is_chosen| **is_chosen).count();
+            (which, first..next)
+        });
+        let shares: Vec<_> = shares.collect();
+        self.each(shares.into_iter(), |block, (which, numbers)| {
+            let targets = targets.map(|targets| targets.part(&task, numbers));
+            Ok(block.begin(which, targets.as_ref())?)
+        })
+    }
+
+    /// Draws a number in `range` for the next episode of each environment whose place in `which` is
+    /// true, in order, as [`Environments::draw`] does.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for an empty range, or an attempt beyond [`MAX_ATTEMPTS`].
+    ///
+    /// # Panics
+    /// If there are not as many places as environments.
+    pub fn draw(&self, which: &[bool], range: Range<u64>, attempt: u64) -> Result<Vec<u64>> {
+        assert_eq!(which.len(), self.count, "a place for each environment");
+        if range.is_empty() || attempt >= MAX_ATTEMPTS {
+            return Err(Error::Usage(format!(
+                "draw {attempt} of the numbers {range:?} is not possible; there are {MAX_ATTEMPTS} draws of a range that \
+                 is not empty"
+            )));
+        }
+        let chosen = (0..self.count).filter(|&index| which[index]);
+        Ok(chosen
+            .map(|index| self.blocks[index / BLOCK].draw(index % BLOCK, range.clone(), attempt))
+            .collect())
+    }
+
+    /// Lets each environment take its action, except those whose place in `which` is false, as
+    /// [`Environments::step`] does.
+    ///
+    /// # Errors
+    /// As [`Environments::check`]; then nothing has changed.
+    ///
+    /// # Panics
+    /// If an argument has not one place for each environment.
+    pub fn step(&mut self, actions: &[i64], which: Option<&[bool]>, outcomes: Outcomes<'_>) -> Result<()> {
+        assert_eq!(actions.len(), self.count, "an action for each environment");
+        let whole = vec![None; self.blocks.len()];
+        let which = which.map_or(whole, |which| which.chunks(BLOCK).map(Some).collect());
+        for ((block, actions), which) in self.blocks.iter().zip(actions.chunks(BLOCK)).zip(&which) {
+            block.check(actions, *which)?;
+        }
+        let Outcomes { rewards, terminated, truncated } = outcomes;
+        let outcomes =
+            rewards.chunks_mut(BLOCK).zip(terminated.chunks_mut(BLOCK)).zip(truncated.chunks_mut(BLOCK));
+        let shares = actions.chunks(BLOCK).zip(which).zip(outcomes);
+        self.each(shares, |block, ((actions, which), ((rewards, terminated), truncated))| {
+            Ok(block.step(actions, which, Outcomes { rewards, terminated, truncated })?)
+        })
+    }
+
+    /// Writes what `write` writes for each block to its part of `out`, which has `size` numbers for
+    /// each environment.
+    ///
+    /// # Panics
+    /// If `out` has another size.
+    pub fn write<T: Send>(
+        &mut self,
+        out: &mut [T],
+        size: usize,
+        write: impl Fn(&Environments, &mut [T]) + Sync,
+    ) -> Result<()> {
+        assert_eq!(out.len(), self.count * size, "room for each environment");
+        self.each(out.chunks_mut(BLOCK * size), |block, out| {
+            write(block, out);
+            Ok(())
+        })
+    }
+
+    /// Writes the distance of each residual from the identity, -1 if the table does not have it, and
+    /// for each letter whether it is the first of a shortest circuit of the residual.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] without a table.
+    ///
+    /// # Panics
+    /// If an array has another size.
+    pub fn distances(&mut self, distances: &mut [i32], first_letters: &mut [i8]) -> Result<()> {
+        let letters = self.task.alphabet().letters().len();
+        assert!(
+            distances.len() == self.count && first_letters.len() == self.count * letters,
+            "room for each environment"
+        );
+        let Some(table) = self.table.clone() else {
+            return Err(Error::Usage("distances need a table: an enumeration of distinct unitaries".into()));
+        };
+        let shares = distances.chunks_mut(BLOCK).zip(first_letters.chunks_mut(BLOCK * letters));
+        self.each(shares, |block, (distances, first_letters)| {
+            let size = table.alphabet().dim().pow(2);
+            let mut unitaries = vec![Complex64::ZERO; block.len() * size];
+            block.unitaries(0, &mut unitaries);
+            let rows = distances.iter_mut().zip(first_letters.chunks_exact_mut(letters));
+            for (unitary, (distance, row)) in unitaries.chunks_exact(size).zip(rows) {
+                let found = table.find(unitary);
+                *distance = found.map_or(-1, |found| found.distance as i32);
+                let bits = found.map_or(0, |found| found.first_letters);
+                row.iter_mut().enumerate().for_each(|(letter, to)| *to = (bits >> letter & 1) as i8);
+            }
+            Ok(())
+        })
+    }
+
+    /// Returns the blocks: consecutive environments, in order.
+    pub fn blocks(&self) -> &[Environments] {
+        &self.blocks
+    }
+
+    /// Returns the state of all environments.
+    pub fn save(&self) -> Vec<u8> {
+        let mut state = Vec::new();
+        self.blocks.iter().for_each(|block| block.save(&mut state));
+        state
+    }
+
+    /// Restores a state that as many environments with the same rules [saved](Self::save).
+    ///
+    /// # Errors
+    /// Other bytes; then nothing has changed.
+    pub fn restore(&mut self, state: &[u8]) -> Result<()> {
+        let before = self.save();
+        let mut restore = |state: &[u8]| -> qorpus_core::Result<bool> {
+            let mut rest = state;
+            for block in &mut self.blocks {
+                rest = block.restore(rest)?;
+            }
+            Ok(rest.is_empty())
+        };
+        let result = match restore(state) {
+            Ok(true) => return Ok(()),
+            Ok(false) => Err(Error::Usage("state: it is one of more environments".into())),
+            Err(error) => Err(error.into()),
+        };
+        restore(&before)?;
+        result
+    }
+}
+
+fn check_table(task: &Task, table: &DistanceTable) -> Result<()> {
+    let refused = |reason: String| Err(Error::Usage(format!("the table of distances {reason}")));
+    let text = |alphabet: &qorpus_core::Alphabet| {
+        alphabet.letters().iter().map(|letter| letter.text.as_str()).collect::<Vec<_>>().join("; ")
+    };
+    let (own, other) = (task.alphabet(), table.alphabet());
+    if own.qubits() != other.qubits() || own.letters() != other.letters() || own.gates() != other.gates() {
+        return refused(format!(
+            "has the letters {} on {} qubits, but the environments have {} on {}; distances are exact only for the same \
+             letters in the same order",
+            text(other),
+            other.qubits(),
+            text(own),
+            own.qubits()
+        ));
+    }
+    match task.equality() {
+        Equality::Unitaries { up_to, tolerance } if up_to == table.up_to() => match tolerance {
+            Some(tolerance) if tolerance > EQUALITY_TOLERANCE => refused(
+                "tells exact distances, but a tolerance accepts other unitaries; leave one of them out"
+                    .into(),
+            ),
+            _ => Ok(()),
+        },
+        Equality::Unitaries { .. } => refused(
+            "treats a global phase in another way than the environments; make them agree (up_to)".into(),
+        ),
+        Equality::Tableaus => refused("compares unitaries, but the environments compare tableaus".into()),
+    }
+}
