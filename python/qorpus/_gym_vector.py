@@ -35,8 +35,8 @@ UP_TO = ("phase", "nothing", "pauli")
 #: How often a target that is solved from the start is drawn again.
 ATTEMPTS = 256
 
-#: The most environments, letters of an episode, and threads.
-MAX_ENVS, MAX_STEPS, MAX_THREADS = 1 << 22, (1 << 31) - 1, 1 << 12
+#: The most environments, letters of an episode, letters of all episodes together, and threads.
+MAX_ENVS, MAX_STEPS, MAX_LETTERS, MAX_THREADS = 1 << 22, 65_535, 1 << 32, 1 << 12
 
 
 class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]]):
@@ -46,8 +46,8 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
     episode. So trajectories do not depend on the number of threads, and a batch of 4096 has the same
     as four batches of 1024 with `first_env` 0, 1024, 2048 and 3072.
 
-    `info` has "action_mask", int8 of shape (num_envs, letters): 0 where a letter would undo, up to a
-    global phase, the letter before it on the same qubits. With `table` it has "distance", int32 of
+    `info` has "action_mask", int8 of shape (num_envs, letters): 0 where a letter would undo the letter
+    before it on the same qubits, up to a global phase, or for tableaus up to Paulis. With `table` it has "distance", int32 of
     shape (num_envs,): the length of the residual's shortest circuits, or -1 if the table has no such
     unitary; and "optimal_actions", int8 of shape (num_envs, letters): 1 where a letter begins one of
     these circuits.
@@ -149,6 +149,8 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
         letter_costs, letter_bonus = rewards_of(recipe.letters, costs, bonus, rewards)
         self._rules = Rules(recipe.letters, recipe.qubits, observation, tolerance)
         self._targets = targets_of(targets, distance, self._rules)
+        #: The random letters that the native environments draw, if they have drawn any.
+        self._length = self._targets if isinstance(self._targets, Letters) else None
         self._options: dict[str, Any] = {
             "first": integer(first_env, "first_env", most=MAX_ENVS), "seed": integer(seed, "seed"),
             "gates": {name: recipe.matrices.get(name) for name in recipe.gates}, "qubits": recipe.qubits,
@@ -157,6 +159,8 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
             "bonus": letter_bonus, "table": table,
             "threads": None if threads is None else integer(threads, "threads", least=1, most=MAX_THREADS),
         }  # fmt: skip
+        if self.num_envs * self._options["max_steps"] > MAX_LETTERS:
+            raise InvalidArgument(f"num_envs * max_steps exceeds {MAX_LETTERS:,}; make fewer environments or shorter episodes")
         self._native = self._build()
         dtype, least = OBSERVATIONS[observation]
         shape = tuple(self._native.observation_shape)
@@ -199,9 +203,10 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
             The observations and the info of all environments.
 
         Raises:
-            qorpus.InvalidArgument: an option is unknown, or `reset_mask` has another shape.
-            qorpus.Error: the environments are closed, or all targets that were drawn for an
-                environment are solved from the start.
+            qorpus.InvalidArgument: an option is unknown, `reset_mask` has another shape, or it leaves
+                out environments although there is a seed.
+            qorpus.Error: the environments are closed, or 256 targets in a row that were drawn for an
+                environment are the identity.
 
         Examples:
             >>> import qorpus.gym
@@ -215,8 +220,10 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
         which = self._mask(options)
         if seed is not None:
             seed = integer(seed, "seed")
-        if self._ended is None and which is not None and not which.all():
-            raise Error("no environment has an episode yet; call reset() without reset_mask first")
+        if which is not None and not which.all():
+            if seed is not None:
+                raise InvalidArgument("a seed begins all environments again; leave out reset_mask or seed")
+            self._check_begun()
         super().reset(seed=seed)
         self._begin(which, seed)
         return self._observe(), self._info()
@@ -261,7 +268,7 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
             )
         rewards, terminated, truncated = (self._room(name, np.dtype(dtype)) for name, dtype in _OUTPUTS)
         self._native.step(actions, None if resets is None else ~resets, rewards, terminated, truncated)
-        self._ended = terminated | truncated
+        self._ended = terminated | truncated | ended
         if resets is not None:
             self._begin(resets, None)
         final = self._begin_again() if self._mode is AutoresetMode.SAME_STEP and self._ended.any() else {}
@@ -289,10 +296,12 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
             True
         """
         self._check_open()
-        self._targets = targets_of(targets, distance, self._rules)
-        state = self._native.get_state()
-        self._native = self._build()
-        self._native.set_state(state)
+        changed = targets_of(targets, distance, self._rules)
+        if isinstance(changed, Letters) and changed != self._length:
+            self._length, state = changed, self._native.get_state()
+            self._native = self._build()
+            self._native.set_state(state)
+        self._targets = changed
 
     def circuits(self) -> list[tuple[str, ...]]:
         """Return the letters that each environment has applied in its current episode.
@@ -430,33 +439,37 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
             self._native.set_state(native)
 
     def _build(self) -> _qorpus.Environments:
-        """Make the native environments with the current kind of targets."""
-        length = (self._targets.shortest, self._targets.longest) if isinstance(self._targets, Letters) else None
+        """Make the native environments."""
+        length = None if self._length is None else (self._length.shortest, self._length.longest)
         return _qorpus.Environments(self.num_envs, **self._options, length=length)
 
     def _begin(self, which: NDArray[np.bool_] | None, seed: int | None) -> None:
         """Begin the next episode of some environments."""
+        everyone = np.ones(self.num_envs, np.bool_)
+        chosen = everyone if which is None else which
+        if self._ended is not None:
+            # If there is no target, they have no episode that could go on.
+            self._ended = self._ended | chosen
         if isinstance(self._targets, Letters):
             self._native.reset(which, seed, None)
         else:
-            self._begin_drawn(self._targets, which, seed)
-        if self._ended is None or which is None:
-            self._ended = np.zeros(self.num_envs, np.bool_)
-        else:
-            self._ended = self._ended & ~which
+            self._begin_drawn(self._targets, chosen, seed)
+        self._ended = (everyone if self._ended is None else self._ended) & ~chosen
 
-    def _begin_drawn(self, targets: Drawn, which: NDArray[np.bool_] | None, seed: int | None) -> None:
+    def _begin_drawn(self, targets: Drawn, chosen: NDArray[np.bool_], seed: int | None) -> None:
+        if seed is not None:
+            # Draws are keyed by the seed, which a reset of no environment sets.
+            none = np.empty((0, targets.dim, targets.dim), np.complex128)
+            self._native.reset(np.zeros_like(chosen), seed, none)
         for attempt in range(ATTEMPTS):
-            ids = self._native.draw(which, targets.low, targets.high, attempt, seed)
-            self._native.reset(which, seed, targets.unitaries(ids))
-            solved = self._native.solved()
-            which, seed = solved if which is None else solved & which, None
-            if not which.any():
+            ids = self._native.draw(chosen, targets.low, targets.high, attempt)
+            self._native.reset(chosen, None, targets.unitaries(ids))
+            chosen = chosen & self._native.solved()
+            if not chosen.any():
                 return
-        assert which is not None
         raise Error(
-            f"environment {int(np.argmax(which)) + self._options['first']}: {ATTEMPTS} targets in a row were solved from the start; "
-            "call set_targets() with targets that are not the identity"
+            f"environment {int(np.argmax(chosen)) + self._options['first']}: {ATTEMPTS} targets in a row are the identity; "
+            "call set_targets() with other targets"
         )
 
     def _begin_again(self) -> dict[str, Any]:

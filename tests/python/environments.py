@@ -12,6 +12,7 @@ from collections import deque
 
 import numpy as np
 import qorpus
+from format_v1 import words_of_record
 from oracles import cirq_big
 
 #: The largest difference of entries of equal unitaries: exact gates, and circuits of some hundred letters.
@@ -117,6 +118,13 @@ def distances(letters, qubits, longest, up_to="phase"):
     return found
 
 
+def number_below(numbers, seed, record):
+    """A number that is uniform below another: Lemire's method on every first word of Philox's blocks."""
+    for word in itertools.islice(words_of_record(seed, record, 2), 0, None, 2):
+        if word * numbers % 2**64 >= 2**64 % numbers:
+            return word * numbers >> 64
+
+
 class Environments:
     """Environments with the interface of the native class, and none of its speed."""
 
@@ -141,7 +149,7 @@ class Environments:
         self.observation_shape = {
             "unitary": (2, dim, dim), "channel": (dim * dim, dim * dim), "tableau": (2 * self.qubits,) * 2, "none": (0,)
         }[observation]  # fmt: skip
-        self._seeds, self._numbers = [seed] * count, [-1] * count
+        self._seed, self._numbers = seed, [-1] * count
         self._residuals = [np.eye(dim, dtype=complex)] * count
         self._applied = [[] for _ in range(count)]
         self._known = None if table is None else distances(self.letters, self.qubits, table.lengths[1], up_to)
@@ -153,27 +161,24 @@ class Environments:
         return range(self.count) if which is None else np.flatnonzero(which).tolist()
 
     def reset(self, which=None, seed=None, targets=None):
+        if seed is not None:
+            self._seed, self._numbers = seed, [-1] * self.count
         for place, each in enumerate(self._chosen(which)):
-            self._seeds[each] = self._seeds[each] if seed is None else seed
-            self._numbers[each] = self._numbers[each] + 1 if seed is None else 0
+            self._numbers[each] += 1
             self._applied[each] = []
             self._residuals[each] = self._random(each) if targets is None else np.array(targets[place])
 
     def _random(self, each):
-        number, recipe = self._first + each << 40 | self._numbers[each] << 8, self._recipe(self._seeds[each])
+        number, recipe = self._first + each << 40 | self._numbers[each] << 8, self._recipe(self._seed)
         for attempt in range(256):
             target = product(recipe[number | attempt].circuit, self.qubits)
             if not is_identity(target, self._up_to, self._tolerance):
                 return target
         raise qorpus.Error("no target")
 
-    def draw(self, which, low, high, attempt, seed=None):
-        ids = []
-        for each in self._chosen(which):
-            key = (self._seeds[each], self._numbers[each] + 1) if seed is None else (seed, 0)
-            words = np.random.SeedSequence([*key, self._first + each, attempt])
-            ids.append(np.random.default_rng(words).integers(low, high))
-        return np.array(ids, np.int64)
+    def draw(self, which, low, high, attempt):
+        numbers = {each: self._first + each << 40 | self._numbers[each] + 1 << 8 | attempt for each in self._chosen(which)}
+        return np.array([low + number_below(high - low, self._seed, number) for number in numbers.values()], np.int64)
 
     def step(self, actions, which, rewards, terminated, truncated):
         for each in range(self.count):
@@ -208,7 +213,7 @@ class Environments:
         # The qubits are sets: cz 1 0 undoes cz 0 1.
         if not touching or self._places[touching[-1]] != self._places[letter]:
             return False
-        return is_identity(self._gates[letter] @ self._gates[touching[-1]])
+        return is_identity(self._gates[letter] @ self._gates[touching[-1]], "pauli" if self._up_to == "pauli" else "phase")
 
     def distances(self, distance, optimal):
         for each, residual in enumerate(self._residuals):
@@ -230,7 +235,7 @@ class Environments:
         return np.array(self._numbers)
 
     def get_state(self):
-        return pickle.dumps((self._seeds, self._numbers, self._residuals, self._applied))
+        return pickle.dumps((self._seed, self._numbers, self._residuals, self._applied))
 
     def set_state(self, state):
-        self._seeds, self._numbers, self._residuals, self._applied = pickle.loads(state)
+        self._seed, self._numbers, self._residuals, self._applied = pickle.loads(state)
