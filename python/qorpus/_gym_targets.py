@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -41,11 +41,27 @@ class Letters(NamedTuple):
     longest: int
 
 
+class Rules(NamedTuple):
+    """The properties of environments that their targets must fit."""
+
+    letters: Sequence[str]
+    matrices: Mapping[str, NDArray[np.complex128]]
+    qubits: int
+    observation: str
+    tolerance: float | None
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether a solution must have the target's unitary."""
+        return self.tolerance is None and self.observation != "tableau"
+
+
 class Drawn:
     """Unitaries of records whose ids are drawn uniformly from a range."""
 
-    def __init__(self, source: Unitaries, low: int, high: int, dim: int) -> None:
-        self.source, self.low, self.high, self.dim = source, low, high, dim
+    def __init__(self, source: Unitaries, low: int, high: int, rules: Rules) -> None:
+        self.source, self.low, self.high, self.dim = source, low, high, 1 << rules.qubits
+        self._is_exact = rules.is_exact
 
     def unitaries(self, ids: NDArray[np.int64]) -> NDArray[np.complex128]:
         """Read unitaries, qubit 0 most significant."""
@@ -53,20 +69,12 @@ class Drawn:
         expected = (len(ids), self.dim, self.dim)
         if read.shape != expected or read.dtype.kind not in "fc":
             raise Error(f"targets.unitaries returned {read.dtype} of shape {read.shape}; expected complex128 of shape {expected}")
+        _check_precision(read.dtype, self._is_exact)
         read = read.astype(np.complex128, copy=False)
         if getattr(self.source, "order", "big") == "little":
             rows = _reversed_bits(self.dim)
             read = read[:, rows[:, None], rows[None, :]]
         return np.ascontiguousarray(read)
-
-
-class Rules(NamedTuple):
-    """The properties of environments that their targets must fit."""
-
-    letters: Sequence[str]
-    qubits: int
-    observation: str
-    tolerance: float | None
 
 
 def targets_of(targets: Any, distance: Any, rules: Rules) -> Letters | Drawn:
@@ -83,25 +91,38 @@ def _drawn(source: Any, distance: Any, rules: Rules) -> Drawn:
     qubits = getattr(source, "qubits", rules.qubits)
     if qubits != rules.qubits:
         raise InvalidArgument(f"targets are on {qubits} qubits, but the environments on {rules.qubits}")
-    letters = getattr(source, "letters", None)
-    if letters is None and isinstance(source, Subset):
-        letters = source._records.letters
-    if letters is not None and rules.tolerance is None and rules.observation != "tableau":
-        if not letters:
-            raise InvalidArgument("Haar-random targets have no exact circuit; pass tolerance=, the largest difference of entries")
-        lacking = [letter for letter in letters if letter not in rules.letters]
-        if lacking:
-            raise InvalidArgument(
-                f"targets have the letter '{lacking[0]}', which is not a letter of the environments; pass its gate in gates=, or "
-                "tolerance= for approximate solutions"
-            )
+    _check_precision(getattr(source, "dtype", None), rules.is_exact)
+    records = source._records if isinstance(source, Subset) else source
+    if isinstance(records, Records) and rules.is_exact:
+        _check_letters(records, rules)
     if distance is not None:
         low, high = _places_at(source, distance)
     else:
         low, high = 0, len(source)
         if not high:
             raise InvalidArgument("targets has no records")
-    return Drawn(source, low, high, 1 << rules.qubits)
+    return Drawn(source, low, high, rules)
+
+
+def _check_letters(records: Records, rules: Rules) -> None:
+    """Refuse records whose circuits have letters that the environments do not have."""
+    if not records.letters:
+        raise InvalidArgument("Haar-random targets have no exact circuit; pass tolerance=, the largest difference of entries")
+    lacking = next((letter for letter in records.letters if letter not in rules.letters), None)
+    if lacking is not None:
+        raise InvalidArgument(
+            f"targets have the letter '{lacking}', which is not a letter of the environments; pass its gate in gates=, or "
+            "tolerance= for approximate solutions"
+        )
+    for gate, matrix in records.matrices.items():
+        if not np.array_equal(matrix, rules.matrices.get(gate)):
+            raise InvalidArgument(f"gate '{gate}' has one matrix in targets and another one in gates; give it one of them")
+
+
+def _check_precision(dtype: Any, is_exact: bool) -> None:
+    """Refuse unitaries in single precision where only equality counts."""
+    if is_exact and dtype in (np.complex64, np.float32, np.float16):
+        raise InvalidArgument(f"targets are {dtype}, too imprecise for exact solutions; pass tolerance=, such as 1e-5, or complex128")
 
 
 def _range(value: Any, name: str, expected: str, *, most: int) -> tuple[int, int]:

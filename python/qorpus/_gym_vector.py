@@ -147,7 +147,7 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
         given = {"gates": gates, "qubits": qubits, "coupling": coupling, "letters": letters}
         recipe = alphabet(alphabet_source(table, targets), given)
         letter_costs, letter_bonus = rewards_of(recipe.letters, costs, bonus, rewards)
-        self._rules = Rules(recipe.letters, recipe.qubits, observation, tolerance)
+        self._rules = Rules(recipe.letters, recipe.matrices, recipe.qubits, observation, tolerance)
         self._targets = targets_of(targets, distance, self._rules)
         #: The random letters that the native environments draw, if they have drawn any.
         self._length = self._targets if isinstance(self._targets, Letters) else None
@@ -492,6 +492,9 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
         assert space.shape is not None and space.dtype is not None
         observations = self._room("observations", space.dtype, *space.shape, new=new)
         self._native.observe(observations)
+        if self._rules.tolerance is not None:
+            # Targets may be imprecise, and an entry beyond 1.
+            np.clip(observations, -1, 1, out=observations)
         return observations
 
     def _info(self, *, new: bool = False) -> dict[str, Any]:
