@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         bonus: float | None
         rewards: str | None
         table: Records | None
-        seed: int
+        seed: int | None
         first_env: int
         threads: int | None
 
@@ -46,8 +46,9 @@ if TYPE_CHECKING:
 class Env(gymnasium.Env[NDArray[Any], np.int64]):
     """One environment, registered as `qorpus/Synthesis-v0`.
 
-    It takes the options of `VectorEnv` but `num_envs`, `autoreset_mode` and `copy`, and has the
-    trajectories of environment number `first_env` in a `VectorEnv`. Its `info` has the rows of that
+    It takes the options of `VectorEnv` but `num_envs`, `autoreset_mode` and `copy`. With the same seed it
+    has the trajectories of environment number `first_env` in a `VectorEnv`. By default its seed is
+    unpredictable, as in Gymnasium, so that several environments differ. Its `info` has the rows of the
     environment. `VectorEnv` is much faster.
 
     Args:
@@ -71,7 +72,7 @@ class Env(gymnasium.Env[NDArray[Any], np.int64]):
     metadata: dict[str, Any] = {"render_modes": []}
 
     def __init__(self, **options: Unpack[SynthesisOptions]) -> None:
-        self._envs = VectorEnv(1, autoreset_mode=AutoresetMode.DISABLED, **options)
+        self._envs = VectorEnv(1, autoreset_mode=AutoresetMode.DISABLED, **{"seed": None} | options)
         self.observation_space = self._envs.single_observation_space
         self.action_space = self._envs.single_action_space
 

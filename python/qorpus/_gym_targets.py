@@ -115,7 +115,7 @@ def _check_letters(records: Records, rules: Rules) -> None:
             "tolerance= for approximate solutions"
         )
     for gate, matrix in records.matrices.items():
-        if not np.array_equal(matrix, rules.matrices.get(gate)):
+        if gate not in rules.matrices or not np.array_equal(matrix, rules.matrices[gate]):
             raise InvalidArgument(f"gate '{gate}' has one matrix in targets and another one in gates; give it one of them")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +86,7 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
             CZ counts as a CNOT between two gates, and a SWAP as three CNOTs; and a bonus of 1.
         table: an enumeration by `qorpus.distinct` over the same letters and with the same `up_to`,
             in which residuals are looked up.
-        seed: the seed until `reset` gets another one.
+        seed: the seed until `reset` gets another one; None for an unpredictable one.
         first_env: the number of the first environment.
         autoreset_mode: when environments whose episode has ended begin the next one: "NextStep",
             "SameStep" or "Disabled", or a `gymnasium.vector.AutoresetMode`.
@@ -131,7 +132,7 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
         bonus: float | None = None,
         rewards: str | None = None,
         table: Records | None = None,
-        seed: int = 0,
+        seed: int | None = 0,
         first_env: int = 0,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         copy: bool = True,
@@ -143,6 +144,8 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
         up_to = ("pauli" if observation == "tableau" else "phase") if up_to is None else _one_of(up_to, "up_to", UP_TO)
         if table is not None and not isinstance(table, _qorpus.Records):
             raise WrongType(f"table must be a corpus made by qorpus.distinct, not {kind(table)}")
+        if table is not None and not table._levels:
+            raise InvalidArgument("table has no known distances; pass a corpus made by qorpus.distinct")
         tolerance = None if tolerance is None else number(tolerance, "tolerance")
         given = {"gates": gates, "qubits": qubits, "coupling": coupling, "letters": letters}
         recipe = alphabet(alphabet_source(table, targets), given)
@@ -152,7 +155,7 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
         #: The random letters that the native environments draw, if they have drawn any.
         self._length = self._targets if isinstance(self._targets, Letters) else None
         self._options: dict[str, Any] = {
-            "first": integer(first_env, "first_env", most=MAX_ENVS), "seed": integer(seed, "seed"),
+            "first": integer(first_env, "first_env", most=MAX_ENVS), "seed": secrets.randbits(64) if seed is None else integer(seed, "seed"),
             "gates": {name: recipe.matrices.get(name) for name in recipe.gates}, "qubits": recipe.qubits,
             "letters": list(recipe.letters), "max_steps": integer(max_steps, "max_steps", least=1, most=MAX_STEPS),
             "observation": observation, "up_to": up_to, "tolerance": tolerance, "costs": letter_costs,

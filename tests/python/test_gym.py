@@ -247,18 +247,6 @@ def test_optimal_actions_solve_in_as_many_steps(table):
     assert solved.all()
 
 
-def test_tableaus_have_distances(tmp_path):
-    every = qorpus.distinct(tmp_path / "c.db", gates="h,s,cx", qubits=2, max_length=20, up_to="pauli", progress=False)
-    assert len(every) == 720, "the symplectic group on two qubits"
-    known = distances(every.letters, 2, 20, "pauli")
-    envs = VectorEnv(64, table=every, observation="tableau", targets=20, seed=1)
-    _, info = envs.reset()
-    for _ in range(4):
-        observations = envs.residuals()
-        assert [known[each.tobytes()] for each in observations] == info["distance"].tolist()
-        info = envs.step(info["optimal_actions"].argmax(axis=1))[4]
-
-
 # Rewards.
 
 
