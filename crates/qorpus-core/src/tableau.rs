@@ -63,9 +63,9 @@ impl Tableau {
     pub fn inverse(&self) -> Tableau {
         let mut inverse = Tableau { columns: [0; 2 * MAX_QUBITS], qubits: self.qubits };
         for row in 0..2 * self.qubits {
+            let entries = self.row_of_inverse(row);
             for column in 0..2 * self.qubits {
-                let entry = u16::from(self.entry_of_inverse(row, column));
-                inverse.columns[self.place(column)] |= entry << row;
+                inverse.columns[self.place(column)] |= (entries >> column & 1) << row;
             }
         }
         inverse
@@ -80,10 +80,13 @@ impl Tableau {
         self.columns[self.place(column)] >> row & 1 == 1
     }
 
-    /// Returns an entry of the inverse, Ω M^T Ω: rows and columns exchange places, and X and Z.
-    pub(crate) fn entry_of_inverse(&self, row: usize, column: usize) -> bool {
-        let partner = |index: usize| (index + self.qubits) % (2 * self.qubits);
-        self.entry(partner(column), partner(row))
+    /// Returns a row of the inverse, column j as bit j. The inverse is Ω M^T Ω: rows and columns
+    /// exchange places, and X and Z.
+    #[inline]
+    pub(crate) fn row_of_inverse(&self, row: usize) -> u16 {
+        let n = self.qubits;
+        let column = u32::from(self.columns[self.place(if row < n { row + n } else { row - n })]);
+        (column >> n | column << n & ((1 << (2 * n)) - 1)) as u16
     }
 
     fn place(&self, column: usize) -> usize {

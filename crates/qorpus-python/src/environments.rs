@@ -286,7 +286,7 @@ impl Environments {
 
     /// Returns numbers of all environments.
     fn collected<T>(&self, of: impl Fn(&Block) -> Vec<T>) -> Vec<T> {
-        self.lock().blocks().iter().flat_map(of).collect()
+        self.lock().blocks().flat_map(of).collect()
     }
 
     /// Converts a choice of environments.

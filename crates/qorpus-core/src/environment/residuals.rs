@@ -13,6 +13,17 @@ use num_complex::Complex64;
 /// The number of residuals whose channels are computed at once.
 const CHANNELS: usize = 32;
 
+/// The bits of each byte, one a byte.
+static BYTES_OF_BITS: [[i8; 8]; 256] = {
+    let mut table = [[0; 8]; 256];
+    let mut at = 0;
+    while at < 8 * 256 {
+        table[at / 8][at % 8] = ((at / 8) >> (at % 8) & 1) as i8;
+        at += 1;
+    }
+    table
+};
+
 /// The adjoint residuals of a batch of environments.
 #[derive(Debug, Clone)]
 pub(crate) enum Residuals {
@@ -130,9 +141,11 @@ impl Residuals {
         let columns = 2 * task.alphabet.qubits();
         for (tableau, out) in tableaus.iter().zip(out.chunks_exact_mut(columns * columns)) {
             for (row, out) in out.chunks_exact_mut(columns).enumerate() {
-                for (column, out) in out.iter_mut().enumerate() {
-                    *out = tableau.entry_of_inverse(row, column).into();
-                }
+                let bits = tableau.row_of_inverse(row).to_le_bytes();
+                let (first, second) =
+                    (BYTES_OF_BITS[usize::from(bits[0])], BYTES_OF_BITS[usize::from(bits[1])]);
+                let bytes = [first, second];
+                out.copy_from_slice(&bytes.as_flattened()[..columns]);
             }
         }
     }

@@ -5,7 +5,7 @@ use crate::corpus::corpus_file::CorpusFile;
 use crate::distinct::frontier::Frontier;
 use crate::distinct::letters::{Letters, PrefixWalk, with_letters};
 use crate::error::{Error, Result};
-use qorpus_core::{Alphabet, Arithmetic, Complex64, Distinct, Equivalence, Tolerance};
+use qorpus_core::{Alphabet, Arithmetic, Complex64, Distinct, Equivalence, ExactLetters, Tolerance};
 use std::ops::Range;
 
 /// Records between two calls of `stop`.
@@ -20,7 +20,6 @@ pub struct DistanceTable {
     alphabet: Alphabet,
     up_to: Equivalence,
     letters: Letters,
-    tolerance: Tolerance,
     /// By ascending keys.
     entries: Vec<Entry>,
     /// The place of the first entry whose key begins with the bits of each bucket, or more.
@@ -31,6 +30,7 @@ pub struct DistanceTable {
 /// An enumerated unitary.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
+    /// The key of its adjoint: environments keep adjoints.
     key: u128,
     found: Distance,
 }
@@ -56,21 +56,12 @@ impl CorpusFile {
             return Err(Error::Usage(format!("{}: {text}", self.path().display())));
         };
         let letters = Letters::new(self.recipe().alphabet(), distinct.up_to)?;
-        let (entries, tolerance) =
-            with_letters!(&letters, letters => (self.entries(letters, distinct, stop)?, tolerance(letters)));
+        let entries = with_letters!(&letters, letters => self.entries(letters, distinct, stop)?);
         let Some(mut entries) = entries else { return Ok(None) };
         entries.sort_unstable_by_key(|entry| entry.key);
         let (buckets, bits) = buckets(&entries);
         let alphabet = self.recipe().alphabet().clone();
-        Ok(Some(DistanceTable {
-            alphabet,
-            up_to: distinct.up_to,
-            letters,
-            tolerance,
-            entries,
-            buckets,
-            bits,
-        }))
+        Ok(Some(DistanceTable { alphabet, up_to: distinct.up_to, letters, entries, buckets, bits }))
     }
 
     fn entries<A: Arithmetic>(
@@ -100,27 +91,22 @@ impl CorpusFile {
                 stopped = stopped || (entries.len() % STOP_RECORDS < frontier.rows.len() && stop());
                 let rows = if stopped { 0..0 } else { frontier.rows.clone() };
                 for row in rows {
-                    let key = match frontier.circuits.get(row) {
-                        [] => letters.key(&letters.unitary(&[])?),
+                    match frontier.circuits.get(row) {
+                        [] => unitary = letters.unitary(&[])?,
                         [prefix @ .., last] => {
                             if !letters.advance(walk.unitary(prefix)?, *last, &mut unitary) {
                                 return Err(qorpus_core::Error::ExactOverflow.into());
                             }
-                            letters.key(&unitary)
                         }
-                    };
+                    }
                     let found = Distance { distance, first_letters: frontier.first_letters[row] };
-                    entries.push(Entry { key, found });
+                    entries.push(Entry { key: letters.key(&letters.adjoint(&unitary)), found });
                 }
                 Ok(())
             })?;
         }
         Ok((!stopped).then_some(entries))
     }
-}
-
-fn tolerance<A: Arithmetic>(_: &A) -> Tolerance {
-    A::TOLERANCE
 }
 
 /// Returns the place of the first entry of each bucket and of the end, and the number of bits that
@@ -160,17 +146,31 @@ impl DistanceTable {
         self.entries.len() * size_of::<Entry>() + self.buckets.len() * size_of::<u32>()
     }
 
+    /// Returns the letters in exact arithmetic, if all gates have it.
+    pub(crate) fn exact_letters(&self) -> Option<&ExactLetters> {
+        match &self.letters {
+            Letters::Exact(letters) => Some(letters),
+            Letters::Approximate(_) => None,
+        }
+    }
+
     /// Returns the distance of a unitary, row-major, with all digits of double precision; `None` if
     /// it is not in the table.
     ///
-    /// Takes constant time on average.
+    /// Takes constant time on average, besides recognizing an exact unitary from its entries.
     ///
     /// # Panics
     /// If it is on another number of qubits.
     pub fn find(&self, unitary: &[Complex64]) -> Option<Distance> {
         assert_eq!(unitary.len(), self.alphabet.dim().pow(2), "on the same number of qubits");
-        let key = with_letters!(&self.letters, letters => letters.key(&letters.recognize(unitary, 0.0)?));
-        let Tolerance { equal, distinct } = self.tolerance;
+        with_letters!(&self.letters, letters => {
+            self.find_adjoint(letters, &letters.adjoint(&letters.recognize(unitary, 0.0)?))
+        })
+    }
+
+    /// Returns the distance of the unitary with this adjoint.
+    pub(crate) fn find_adjoint<A: Arithmetic>(&self, letters: &A, adjoint: &A::Unitary) -> Option<Distance> {
+        let (Tolerance { equal, distinct }, key) = (A::TOLERANCE, letters.key(adjoint));
         let (first, second) = (first_half(key), key as u64);
         let keys = first.saturating_sub(distinct)..=first.saturating_add(distinct);
         let places: Range<usize> = self.buckets[bucket(*keys.start(), self.bits)] as usize
@@ -179,7 +179,8 @@ impl DistanceTable {
             keys.contains(&first_half(entry.key)) && (entry.key as u64).abs_diff(second) <= distinct
         };
         let mut near = self.entries[places].iter().filter(is_near);
-        // Two entries in reach of rounding errors, or one that is neither equal nor distinct, do not answer.
+        // Two entries in reach of rounding errors, or one that is neither equal nor distinct, do not
+        // answer.
         let (entry, other) = (near.next()?, near.next());
         let is_equal =
             first_half(entry.key).abs_diff(first) <= equal && (entry.key as u64).abs_diff(second) <= equal;

@@ -1,6 +1,9 @@
 //! Environments on all cores: a batch is divided into blocks, which threads advance side by side.
 
+mod exact_residuals;
+
 use crate::distinct::distance_table::DistanceTable;
+use crate::environments::exact_residuals::ExactResiduals;
 use crate::error::{Error, Result};
 use crate::options::job::threads;
 use crate::os::workers::share;
@@ -20,14 +23,19 @@ const MIN_ENVIRONMENTS: usize = 1024;
 #[derive(Debug)]
 pub struct ParallelEnvironments {
     task: Arc<Task>,
-    blocks: Vec<Environments>,
+    blocks: Vec<Block>,
     count: usize,
     threads: usize,
     table: Option<Arc<DistanceTable>>,
 }
 
-/// A block and its part of the arrays of a call.
-type Block<'a, S> = (&'a mut Environments, S);
+/// Consecutive environments.
+#[derive(Debug)]
+struct Block {
+    environments: Environments,
+    /// Their residuals, if a table knows them by exact keys.
+    exact: Option<ExactResiduals>,
+}
 
 impl ParallelEnvironments {
     /// Creates the environments with these numbers. `jobs` is the number of threads; `None` is one
@@ -52,8 +60,13 @@ impl ParallelEnvironments {
         Environments::new(task.clone(), numbers.end.saturating_sub(1)..numbers.end, seed)?;
         let starts = numbers.clone().step_by(BLOCK);
         let block = |start: u64| start..numbers.end.min(start + BLOCK as u64);
-        let blocks = starts.map(|start| Environments::new(task.clone(), block(start), seed));
-        let blocks = blocks.collect::<qorpus_core::Result<Vec<_>>>()?;
+        let is_exact = table.as_ref().is_some_and(|table| table.exact_letters().is_some());
+        let blocks = starts.map(|start| {
+            let environments = Environments::new(task.clone(), block(start), seed)?;
+            let exact = is_exact.then(|| ExactResiduals::new(environments.len()));
+            Ok(Block { environments, exact })
+        });
+        let blocks = blocks.collect::<Result<Vec<_>>>()?;
         Ok(ParallelEnvironments { task, blocks, count, threads: threads(jobs)?, table })
     }
 
@@ -77,9 +90,9 @@ impl ParallelEnvironments {
     fn each<S: Send>(
         &mut self,
         shares: impl Iterator<Item = S>,
-        work: impl Fn(&mut Environments, S) -> Result<()> + Sync,
+        work: impl Fn(&mut Block, S) -> Result<()> + Sync,
     ) -> Result<()> {
-        let mut blocks: Vec<Block<'_, S>> = self.blocks.iter_mut().zip(shares).collect();
+        let mut blocks: Vec<(&mut Block, S)> = self.blocks.iter_mut().zip(shares).collect();
         let threads = self.threads.min(self.count / MIN_ENVIRONMENTS).max(1);
         let each = blocks.len().div_ceil(threads).max(1);
         let mut groups = Vec::new();
@@ -88,7 +101,7 @@ impl ParallelEnvironments {
             groups.push(std::mem::replace(&mut blocks, rest));
         }
         let work =
-            |group: Vec<Block<'_, S>>| group.into_iter().try_for_each(|(block, share)| work(block, share));
+            |group: Vec<(&mut Block, S)>| group.into_iter().try_for_each(|(block, share)| work(block, share));
         match groups.len() {
             1 => groups.into_iter().try_for_each(work),
             _ => share(groups, work).map(drop),
@@ -111,7 +124,7 @@ impl ParallelEnvironments {
             return Err(Error::Usage(text.into()));
         }
         if let Some(seed) = seed {
-            self.blocks.iter_mut().for_each(|block| block.seed(seed));
+            self.blocks.iter_mut().for_each(|block| block.environments.seed(seed));
         }
         let (task, mut next) = (self.task.clone(), 0);
         let shares = which.chunks(BLOCK).map(|which| {
@@ -122,7 +135,9 @@ impl ParallelEnvironments {
         let shares: Vec<_> = shares.collect();
         self.each(shares.into_iter(), |block, (which, numbers)| {
             let targets = targets.map(|targets| targets.part(&task, numbers));
-            Ok(block.begin(which, targets.as_ref())?)
+            block.environments.begin(which, targets.as_ref())?;
+            block.exact.iter_mut().for_each(|exact| exact.forget(which));
+            Ok(())
         })
     }
 
@@ -144,7 +159,7 @@ impl ParallelEnvironments {
         }
         let chosen = (0..self.count).filter(|&index| which[index]);
         Ok(chosen
-            .map(|index| self.blocks[index / BLOCK].draw(index % BLOCK, range.clone(), attempt))
+            .map(|index| self.blocks[index / BLOCK].environments.draw(index % BLOCK, range.clone(), attempt))
             .collect())
     }
 
@@ -161,14 +176,19 @@ impl ParallelEnvironments {
         let whole = vec![None; self.blocks.len()];
         let which = which.map_or(whole, |which| which.chunks(BLOCK).map(Some).collect());
         for ((block, actions), which) in self.blocks.iter().zip(actions.chunks(BLOCK)).zip(&which) {
-            block.check(actions, *which)?;
+            block.environments.check(actions, *which)?;
         }
+        let table = self.table.clone();
+        let letters = table.as_ref().and_then(|table| table.exact_letters());
         let Outcomes { rewards, terminated, truncated } = outcomes;
         let outcomes =
             rewards.chunks_mut(BLOCK).zip(terminated.chunks_mut(BLOCK)).zip(truncated.chunks_mut(BLOCK));
         let shares = actions.chunks(BLOCK).zip(which).zip(outcomes);
         self.each(shares, |block, ((actions, which), ((rewards, terminated), truncated))| {
-            Ok(block.step(actions, which, Outcomes { rewards, terminated, truncated })?)
+            if let Some((exact, letters)) = block.exact.as_mut().zip(letters) {
+                exact.step(letters, actions, which);
+            }
+            Ok(block.environments.step(actions, which, Outcomes { rewards, terminated, truncated })?)
         })
     }
 
@@ -185,7 +205,7 @@ impl ParallelEnvironments {
     ) -> Result<()> {
         assert_eq!(out.len(), self.count * size, "room for each environment");
         self.each(out.chunks_mut(BLOCK * size), |block, out| {
-            write(block, out);
+            write(&block.environments, out);
             Ok(())
         })
     }
@@ -209,12 +229,17 @@ impl ParallelEnvironments {
         };
         let shares = distances.chunks_mut(BLOCK).zip(first_letters.chunks_mut(BLOCK * letters));
         self.each(shares, |block, (distances, first_letters)| {
-            let size = table.alphabet().dim().pow(2);
-            let mut unitaries = vec![Complex64::ZERO; block.len() * size];
-            block.unitaries(0, &mut unitaries);
+            let Block { environments, exact } = block;
+            let mut unitary = vec![Complex64::ZERO; table.alphabet().dim().pow(2)];
             let rows = distances.iter_mut().zip(first_letters.chunks_exact_mut(letters));
-            for (unitary, (distance, row)) in unitaries.chunks_exact(size).zip(rows) {
-                let found = table.find(unitary);
+            for (index, (distance, row)) in rows.enumerate() {
+                let found = match exact.as_mut().zip(table.exact_letters()) {
+                    Some((exact, letters)) => exact.find(&table, letters, environments, index, &mut unitary),
+                    None => {
+                        environments.unitaries(index, &mut unitary);
+                        table.find(&unitary)
+                    }
+                };
                 *distance = found.map_or(-1, |found| found.distance as i32);
                 let bits = found.map_or(0, |found| found.first_letters);
                 row.iter_mut().enumerate().for_each(|(letter, to)| *to = (bits >> letter & 1) as i8);
@@ -223,15 +248,15 @@ impl ParallelEnvironments {
         })
     }
 
-    /// Returns the blocks: consecutive environments, in order.
-    pub fn blocks(&self) -> &[Environments] {
-        &self.blocks
+    /// Returns the environments in order, in blocks.
+    pub fn blocks(&self) -> impl Iterator<Item = &Environments> {
+        self.blocks.iter().map(|block| &block.environments)
     }
 
     /// Returns the state of all environments.
     pub fn save(&self) -> Vec<u8> {
         let mut state = Vec::new();
-        self.blocks.iter().for_each(|block| block.save(&mut state));
+        self.blocks().for_each(|block| block.save(&mut state));
         state
     }
 
@@ -244,7 +269,8 @@ impl ParallelEnvironments {
         let mut restore = |state: &[u8]| -> qorpus_core::Result<bool> {
             let mut rest = state;
             for block in &mut self.blocks {
-                rest = block.restore(rest)?;
+                rest = block.environments.restore(rest)?;
+                block.exact = block.exact.as_ref().map(|_| ExactResiduals::new(block.environments.len()));
             }
             Ok(rest.is_empty())
         };

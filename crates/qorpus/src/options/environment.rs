@@ -37,7 +37,7 @@ pub struct EnvironmentOptions {
     pub observation: Observation,
     /// The condition under which a residual counts as the identity.
     pub equality: Equality,
-    /// The negative reward of each letter.
+    /// The negative reward of each letter, or one for all of them.
     pub costs: Vec<f64>,
     /// The reward of a solved target.
     pub bonus: f64,
@@ -72,10 +72,14 @@ impl EnvironmentOptions {
             ));
         }
         let letters = alphabet.letters().len();
-        if self.costs.len() != letters {
-            return refused(format!("there are {} costs for {letters} letters", self.costs.len()));
-        }
-        Ok(Task::new(alphabet, self.equality, self.length, self.max_steps, self.costs.clone(), self.bonus)?)
+        let costs = match self.costs[..] {
+            [cost] => vec![cost; letters],
+            ref costs if costs.len() == letters => costs.to_vec(),
+            ref costs => {
+                return refused(format!("there are {} costs for {letters} letters", costs.len()));
+            }
+        };
+        Ok(Task::new(alphabet, self.equality, self.length, self.max_steps, costs, self.bonus)?)
     }
 
     /// Returns the shape of the observation of an environment with these rules.
