@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import gymnasium
@@ -9,12 +10,12 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from qorpus._arguments import integer
+from qorpus._arguments import integer, kind
 from qorpus._gym_vector import VectorEnv
-from qorpus.errors import Error, InvalidArgument
+from qorpus.errors import Error, InvalidArgument, WrongType
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from typing_extensions import Unpack
 
@@ -100,6 +101,7 @@ class Env(gymnasium.Env[NDArray[Any], np.int64]):
 
         Raises:
             qorpus.InvalidArgument: there are options.
+            qorpus.WrongType: `options` is not a dict.
             qorpus.Error: the environment is closed.
 
         Examples:
@@ -109,6 +111,8 @@ class Env(gymnasium.Env[NDArray[Any], np.int64]):
             >>> obs.shape, info["action_mask"].tolist()
             ((2, 2, 2), [1, 1])
         """
+        if options is not None and not isinstance(options, Mapping):
+            raise WrongType(f"options must be a dict, not {kind(options)}")
         if options:
             raise InvalidArgument(f"options has {next(iter(options))!r}; one environment has no options")
         observations, info = self._envs.reset(seed=seed)

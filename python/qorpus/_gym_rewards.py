@@ -65,7 +65,7 @@ def number(value: Any, name: str) -> float:
         raise WrongType(f"{name} must be a number, not {kind(value)}")
     try:
         found = float(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise WrongType(f"{name} must be a number, not {kind(value)}") from error
     except OverflowError as error:
         raise InvalidArgument(f"{name} is too large; it must be a finite number") from error
