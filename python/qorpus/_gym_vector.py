@@ -187,9 +187,10 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
         return self._rules.qubits
 
     @property
-    def has_table(self) -> bool:
-        """Whether `info` has distances and optimal actions."""
-        return self._options["table"] is not None
+    def table_bytes(self) -> int:
+        """The memory of the table of distances in bytes; 0 without one."""
+        self._check_open()
+        return self._native.table_bytes
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -502,7 +503,7 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
 
     def _info(self, *, new: bool = False) -> dict[str, Any]:
         info: dict[str, Any] = {"action_mask": self._masks(new=new)}
-        if self.has_table:
+        if self._options["table"] is not None:
             info["distance"] = self._room("distance", np.dtype(np.int32), new=new)
             info["optimal_actions"] = self._room("optimal_actions", np.dtype(np.int8), len(self.letters), new=new)
             self._native.distances(info["distance"], info["optimal_actions"])

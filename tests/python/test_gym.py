@@ -209,7 +209,7 @@ def test_distances_are_those_of_brute_force(table):
     assert len(known) == len(every)
     envs = VectorEnv(625, table=every, targets=(1, 5), max_steps=4, seed=1, **options)
     gates = environments.matrices(envs.letters, envs.qubits)
-    assert envs.letters == every.letters
+    assert envs.letters == every.letters and 24 * len(every) <= envs.table_bytes <= 80 * len(every) + 4096
     generator, seen = np.random.default_rng(0), set()
     _, info = envs.reset()
     for step in range(20):
