@@ -9,6 +9,7 @@ use crate::kernel::Scratch;
 use crate::tableau::Tableau;
 use crate::target::{Target, distance};
 use num_complex::Complex64;
+use std::ops::Range;
 
 /// The targets of some episodes, in order.
 #[derive(Debug, Clone)]
@@ -20,6 +21,20 @@ pub(crate) enum TargetForms {
     /// Row-major, one after the other.
     Unitaries(Vec<Complex64>),
     Tableaus(Vec<Tableau>),
+}
+
+impl Task {
+    /// Returns targets with these unitaries, row-major, one after the other.
+    ///
+    /// # Errors
+    /// An entry that is not finite, a matrix that is not unitary, or not Clifford if tableaus are compared. Errors name the
+    /// target by its number.
+    ///
+    /// # Panics
+    /// If the entries do not make up whole unitaries.
+    pub fn targets(&self, unitaries: Vec<Complex64>) -> Result<Targets> {
+        Targets::given(self, unitaries)
+    }
 }
 
 impl Targets {
@@ -39,7 +54,7 @@ impl Targets {
     }
 
     /// Checks unitaries, row-major, one after the other, and returns them as targets.
-    pub(crate) fn given(task: &Task, unitaries: Vec<Complex64>) -> Result<Targets> {
+    fn given(task: &Task, unitaries: Vec<Complex64>) -> Result<Targets> {
         let (dim, qubits) = (task.alphabet.dim(), task.alphabet.qubits());
         assert_eq!(unitaries.len() % (dim * dim), 0, "whole unitaries");
         let named =
@@ -72,7 +87,7 @@ impl Targets {
     ///
     /// # Panics
     /// If there are not that many.
-    pub fn part(&self, task: &Task, numbers: std::ops::Range<usize>) -> Targets {
+    pub fn part(&self, task: &Task, numbers: Range<usize>) -> Targets {
         let size = task.alphabet.dim().pow(2);
         Targets(match &self.0 {
             TargetForms::Unitaries(unitaries) => {

@@ -3,7 +3,6 @@
 use crate::alphabet::Alphabet;
 use crate::arithmetic::Equivalence;
 use crate::circuit::MAX_LENGTH;
-use crate::environment::targets::Targets;
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
 use crate::space::Space;
@@ -145,18 +144,6 @@ impl Task {
     /// Returns whether residuals are tableaus.
     pub fn has_tableaus(&self) -> bool {
         matches!(self.arithmetic, ResidualArithmetic::Tableaus(_))
-    }
-
-    /// Returns targets with these unitaries, row-major, one after the other.
-    ///
-    /// # Errors
-    /// An entry that is not finite, a matrix that is not unitary, or not Clifford if tableaus are compared. Errors name the
-    /// target by its number.
-    ///
-    /// # Panics
-    /// If the entries do not make up whole unitaries.
-    pub fn targets(&self, unitaries: Vec<num_complex::Complex64>) -> Result<Targets> {
-        Targets::given(self, unitaries)
     }
 }
 
