@@ -247,6 +247,31 @@ def test_optimal_actions_solve_in_as_many_steps(table):
     assert solved.all()
 
 
+def test_distances_follow_states_and_masks(table):
+    """Whatever moved the residuals, distances are those of the residuals as they are."""
+    every, options = table
+    envs = VectorEnv(64, table=every, targets=(1, 4), autoreset_mode="Disabled", max_steps=9, seed=2, **options)
+    fresh = VectorEnv(64, table=every, targets=(1, 4), autoreset_mode="Disabled", max_steps=9, seed=5, **options)
+    generator = np.random.default_rng(1)
+    envs.reset()
+    states, infos = [], []
+    for _ in range(6):
+        *_, terminated, truncated, info = envs.step(actions_of(envs, generator))
+        if (terminated | truncated).any():
+            _, info = envs.reset(options={"reset_mask": terminated | truncated})
+        states.append(envs.get_state())
+        infos.append(info)
+    for place in (3, 0, 5, 5, 1):
+        for each in (envs, fresh):
+            each.set_state(states[place])
+            assert same(each._info(), infos[place])
+            again = pickle.loads(pickle.dumps(each))
+            assert same(again._info(), infos[place]) and again.table_bytes == envs.table_bytes
+            again.set_targets((2, 3))
+            assert same(again._info(), infos[place])
+            each.step(actions_of(each, generator))
+
+
 # Rewards.
 
 
