@@ -47,10 +47,10 @@ if TYPE_CHECKING:
 class Env(gymnasium.Env[NDArray[Any], np.int64]):
     """One environment, registered as `qorpus/Synthesis-v0`.
 
-    It takes the options of `VectorEnv` but `num_envs`, `autoreset_mode` and `copy`. With the same seed it
-    has the trajectories of environment number `first_env` in a `VectorEnv`. By default its seed is
-    unpredictable, as in Gymnasium, so that several environments differ. Its `info` has the rows of the
-    environment. `VectorEnv` is much faster.
+    It takes the options of `VectorEnv` but `num_envs`, `autoreset_mode` and `copy`. With the same
+    seed it has the trajectories of environment number `first_env` in a `VectorEnv`. By default its
+    seed is unpredictable, as in Gymnasium, so that several environments differ. Its `info` has the
+    rows of the environment. `VectorEnv` is much faster.
 
     Args:
         **options: the options of `VectorEnv`: gates, qubits, coupling, letters, targets, distance,

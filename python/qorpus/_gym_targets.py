@@ -122,7 +122,8 @@ def _check_letters(records: Records, rules: Rules) -> None:
 def _check_precision(dtype: Any, is_exact: bool) -> None:
     """Refuse unitaries in single precision where only equality counts."""
     if is_exact and dtype in (np.complex64, np.float32, np.float16):
-        raise InvalidArgument(f"targets are {dtype}, too imprecise for exact solutions; pass tolerance=, such as 1e-5, or complex128")
+        remedy = "pass complex128, or tolerance=, such as 1e-5"
+        raise InvalidArgument(f"targets are {dtype}, too imprecise for exact solutions; {remedy}")
 
 
 def _range(value: Any, name: str, expected: str, *, most: int) -> tuple[int, int]:
@@ -197,10 +198,10 @@ def alphabet(source: Records | None, given: dict[str, Any]) -> Recipe:
     """Return a recipe with the letters of the options, by default those of records."""
     from qorpus.recipe import Recipe
 
-    if source is not None and all(value is None for value in given.values()):
+    is_open = all(value is None for name, value in given.items() if name != "qubits")
+    if source is not None and is_open and given["qubits"] in (None, source.qubits):
+        given = {"qubits": source.qubits}
         if source.letters:
             gates = {name: source.matrices.get(name) for name in source.gates}
-            given = {"gates": gates, "qubits": source.qubits, "letters": list(source.letters)}
-        else:
-            given = {"qubits": source.qubits}
+            given |= {"gates": gates, "letters": list(source.letters)}
     return Recipe(**given, random=1)

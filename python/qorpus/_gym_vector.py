@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from qorpus import _qorpus
 from qorpus._arguments import integer, kind, truth
+from qorpus._gym_arguments import actions_of, mask_of, mode_of, one_of
 from qorpus._gym_rewards import number, rewards_of
 from qorpus._gym_targets import Drawn, Letters, Rules, alphabet, alphabet_source, targets_of
 from qorpus.errors import Error, InvalidArgument, WrongType
@@ -39,19 +40,22 @@ ATTEMPTS = 256
 #: The most environments, letters of an episode, letters of all episodes together, and threads.
 MAX_ENVS, MAX_STEPS, MAX_LETTERS, MAX_THREADS = 1 << 22, 65_535, 1 << 32, 1 << 12
 
+#: The largest number of an environment.
+MAX_FIRST_ENV = (1 << 23) - 1
+
 
 class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]]):
     """Environments that step together, on all cores.
 
     All randomness is keyed by the seed, the number of the environment, and the number of its
-    episode. So trajectories do not depend on the number of threads, and a batch of 4096 has the same
-    as four batches of 1024 with `first_env` 0, 1024, 2048 and 3072.
+    episode. So trajectories do not depend on the number of threads, and a batch of 4096 has the
+    same as four batches of 1024 with `first_env` 0, 1024, 2048 and 3072.
 
-    `info` has "action_mask", int8 of shape (num_envs, letters): 0 where a letter would undo the letter
-    before it on the same qubits, up to a global phase, or for tableaus up to Paulis. With `table` it has "distance", int32 of
-    shape (num_envs,): the length of the residual's shortest circuits, or -1 if the table has no such
-    unitary; and "optimal_actions", int8 of shape (num_envs, letters): 1 where a letter begins one of
-    these circuits.
+    `info` has "action_mask", int8 of shape (num_envs, letters): 0 where a letter would undo the
+    letter before it on the same qubits, up to a global phase, or for tableaus up to Paulis. With
+    `table` it has "distance", int32 of shape (num_envs,): the length of the residual's shortest
+    circuits, or -1 if the table has no such unitary; and "optimal_actions", int8 of shape
+    (num_envs, letters): 1 where a letter begins one of these circuits.
 
     Args:
         num_envs: the number of environments.
@@ -62,8 +66,8 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
         letters: the letters one by one, as for `qorpus.Recipe`. An action is a letter's number.
         targets: a number of random letters, or a pair (a, b) for a uniformly drawn number of
             letters; or records with unitaries: a corpus, a split, a recipe, or an object with
-            `__len__` and `unitaries(ids)`. Records are drawn uniformly. A target that is solved from
-            the start is drawn again.
+            `__len__` and `unitaries(ids)`. Records are drawn uniformly. A target that is solved
+            from the start is drawn again.
         distance: the distance of targets from the identity, or a pair (a, b), if targets are an
             enumeration by `qorpus.distinct` or a split of one.
         max_steps: the letters after which an episode is truncated.
@@ -139,9 +143,9 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
         threads: int | None = None,
     ) -> None:
         self.num_envs = integer(num_envs, "num_envs", least=1, most=MAX_ENVS)
-        self._mode, self._copy = _mode(autoreset_mode), truth(copy, "copy")
-        observation = _one_of(observation, "observation", OBSERVATIONS)
-        up_to = ("pauli" if observation == "tableau" else "phase") if up_to is None else _one_of(up_to, "up_to", UP_TO)
+        self._mode, self._copy = mode_of(autoreset_mode), truth(copy, "copy")
+        observation = one_of(observation, "observation", OBSERVATIONS)
+        up_to = ("pauli" if observation == "tableau" else "phase") if up_to is None else one_of(up_to, "up_to", UP_TO)
         if table is not None and not isinstance(table, _qorpus.Records):
             raise WrongType(f"table must be a corpus made by qorpus.distinct, not {kind(table)}")
         if table is not None and not table._levels:
@@ -155,7 +159,8 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
         #: The random letters that the native environments draw, if they have drawn any.
         self._length = self._targets if isinstance(self._targets, Letters) else None
         self._options: dict[str, Any] = {
-            "first": integer(first_env, "first_env", most=MAX_ENVS), "seed": secrets.randbits(64) if seed is None else integer(seed, "seed"),
+            "first": integer(first_env, "first_env", most=MAX_FIRST_ENV),
+            "seed": secrets.randbits(64) if seed is None else integer(seed, "seed"),
             "gates": {name: recipe.matrices.get(name) for name in recipe.gates}, "qubits": recipe.qubits,
             "letters": list(recipe.letters), "max_steps": integer(max_steps, "max_steps", least=1, most=MAX_STEPS),
             "observation": observation, "up_to": up_to, "tolerance": tolerance, "costs": letter_costs,
@@ -165,12 +170,7 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
         if self.num_envs * self._options["max_steps"] > MAX_LETTERS:
             raise InvalidArgument(f"num_envs * max_steps exceeds {MAX_LETTERS:,}; make fewer environments or shorter episodes")
         self._native = self._build()
-        dtype, least = OBSERVATIONS[observation]
-        shape = tuple(self._native.observation_shape)
-        self.single_observation_space = gymnasium.spaces.Box(least, 1, shape, dtype)
-        self.single_action_space = gymnasium.spaces.Discrete(len(recipe.letters))
-        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
-        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        self._set_spaces()
         self.metadata = {**self.metadata, "autoreset_mode": self._mode}
         self._rooms: dict[str, NDArray[Any]] = {}
         #: The environments whose episode has ended; None before the first reset.
@@ -207,10 +207,10 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
             The observations and the info of all environments.
 
         Raises:
-            qorpus.InvalidArgument: an option is unknown, `reset_mask` has another shape, or it leaves
-                out environments although there is a seed.
-            qorpus.Error: the environments are closed, or 256 targets in a row that were drawn for an
-                environment are the identity.
+            qorpus.InvalidArgument: an option is unknown, `reset_mask` has another shape, or it
+                leaves out environments although there is a seed.
+            qorpus.Error: the environments are closed, or 256 targets in a row that were drawn for
+                an environment are the identity.
 
         Examples:
             >>> import qorpus.gym
@@ -221,7 +221,7 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
             [False, True]
         """
         self._check_open()
-        which = self._mask(options)
+        which = mask_of(options, self.num_envs)
         if seed is not None:
             seed = integer(seed, "seed")
         if which is not None and not which.all():
@@ -264,12 +264,11 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
             [('h 0',), ('t 0',), ('h 0',)]
         """
         ended = self._check_begun()
-        actions = self._actions(actions)
+        actions = actions_of(actions, self.num_envs, len(self.letters))
         resets = ended if ended.any() else None
         if resets is not None and self._mode is not AutoresetMode.NEXT_STEP:
-            raise Error(
-                f"the episode of environment {int(np.argmax(ended))} has ended; call reset(options={{'reset_mask': terminated | truncated}})"
-            )
+            call = "reset(options={'reset_mask': terminated | truncated})"
+            raise Error(f"the episode of environment {int(np.argmax(ended))} has ended; call {call}")
         rewards, terminated, truncated = (self._room(name, np.dtype(dtype)) for name, dtype in _OUTPUTS)
         self._native.step(actions, None if resets is None else ~resets, rewards, terminated, truncated)
         self._ended = terminated | truncated | ended
@@ -330,8 +329,8 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
         """Return the residual of each environment: its target times the inverse of its circuit.
 
         Returns:
-            complex128 of shape (num_envs, d, d), qubit 0 most significant; with observation="tableau"
-            the observations.
+            complex128 of shape (num_envs, d, d), qubit 0 most significant; with
+            observation="tableau" the observations.
 
         Raises:
             qorpus.Error: the environments are closed, or have no episodes yet.
@@ -447,6 +446,14 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
         length = None if self._length is None else (self._length.shortest, self._length.longest)
         return _qorpus.Environments(self.num_envs, **self._options, length=length)
 
+    def _set_spaces(self) -> None:
+        dtype, least = OBSERVATIONS[self._rules.observation]
+        shape = tuple(self._native.observation_shape)
+        self.single_observation_space = gymnasium.spaces.Box(least, 1, shape, dtype)
+        self.single_action_space = gymnasium.spaces.Discrete(len(self.letters))
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+
     def _begin(self, which: NDArray[np.bool_] | None, seed: int | None) -> None:
         """Begin the next episode of some environments."""
         everyone = np.ones(self.num_envs, np.bool_)
@@ -523,40 +530,6 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
             self._rooms[name] = np.empty((self.num_envs, *shape), dtype)
         return self._rooms[name]
 
-    def _actions(self, actions: Any) -> NDArray[np.int64]:
-        try:
-            array = np.asarray(actions)
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise WrongType(f"actions must be an array of integers, not {kind(actions)}") from error
-        if array.dtype.kind not in "iu":
-            found = f"{array.dtype}" if array.ndim else kind(actions)
-            raise WrongType(f"actions must be an array of integers, not of {found}")
-        if array.shape != (self.num_envs,):
-            raise InvalidArgument(f"actions has shape {array.shape}; {self.num_envs} environments need shape ({self.num_envs},)")
-        if array.dtype == np.uint64 and array.max() >> np.uint64(63):
-            raise InvalidArgument(f"an action is {array.max()}; actions are from 0 to {len(self.letters) - 1}")
-        return np.ascontiguousarray(array, np.int64)
-
-    def _mask(self, options: Any) -> NDArray[np.bool_] | None:
-        """Return the environments to reset; None for all."""
-        if options is None:
-            return None
-        if not isinstance(options, Mapping):
-            raise WrongType(f"options must be a dict, not {kind(options)}")
-        unknown = [name for name in options if name != "reset_mask"]
-        if unknown:
-            raise InvalidArgument(f"options has {unknown[0]!r}; the only option is 'reset_mask'")
-        mask = options.get("reset_mask")
-        if mask is None:
-            return None
-        if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
-            found = mask.dtype if isinstance(mask, np.ndarray) else kind(mask)
-            raise WrongType(f"reset_mask must be a NumPy array of truth values, not {found}")
-        if mask.shape != (self.num_envs,) or not mask.any():
-            found = "no True value" if mask.shape == (self.num_envs,) else f"shape {mask.shape}"
-            raise InvalidArgument(f"reset_mask has {found}; it must have shape ({self.num_envs},) and at least one True value")
-        return np.ascontiguousarray(mask)
-
     def _check_open(self) -> None:
         if self.closed:
             raise Error("the environments are closed; make new ones")
@@ -570,19 +543,3 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
 
 #: The outputs of a step besides the observations.
 _OUTPUTS = (("rewards", np.float64), ("terminated", np.bool_), ("truncated", np.bool_))
-
-
-def _mode(value: Any) -> AutoresetMode:
-    """Return a mode of automatic resets, given itself or by its name."""
-    if isinstance(value, AutoresetMode):
-        return value
-    return AutoresetMode(_one_of(value, "autoreset_mode", [mode.value for mode in AutoresetMode]))
-
-
-def _one_of(value: Any, name: str, known: Iterable[str]) -> str:
-    """Return a string that is one of several."""
-    if not isinstance(value, str):
-        raise WrongType(f"{name} must be a string, not {kind(value)}")
-    if value not in known:
-        raise InvalidArgument(f"{name} is {value!r}; it must be {', '.join(map(repr, known))}")
-    return value

@@ -38,7 +38,8 @@ def pauli(x, z):
 @functools.cache
 def paulis(qubits):
     """All tensor products of Paulis, in the order of their letters I, X, Y, Z, qubit 0 first."""
-    return [pauli(*map(tuple, zip(*bits, strict=True))) for bits in itertools.product([(0, 0), (1, 0), (1, 1), (0, 1)], repeat=qubits)]
+    every = itertools.product([(0, 0), (1, 0), (1, 1), (0, 1)], repeat=qubits)
+    return [pauli(*map(tuple, zip(*bits, strict=True))) for bits in every]
 
 
 def channel(unitary):

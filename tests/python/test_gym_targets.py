@@ -2,6 +2,7 @@
 that is refused."""
 
 import math
+import pickle
 import re
 
 import environments
@@ -130,6 +131,7 @@ def test_random_letters_after_records_are_those_of_the_recipe(every):
 def test_letters_are_those_of_the_targets_or_the_table(every, tmp_path):
     assert VectorEnv(1, targets=every).letters == every.letters
     assert VectorEnv(1, table=every).letters == every.letters
+    assert VectorEnv(1, table=every, qubits=2).letters == every.letters
     assert VectorEnv(1, targets=every.split(a=0.5)["a"]).letters == every.letters
     listed = qorpus.Recipe(letters="h 0; cx 1 2", random=50)
     assert VectorEnv(1, targets=listed).letters == ("h 0", "cx 1 2")
@@ -388,9 +390,13 @@ def test_closed_environments():
         state = each.get_state()
         each.close()
         each.close()
+        each = pickle.loads(pickle.dumps(each))  # noqa: PLW2901
         calls = [lambda e: e.reset(), lambda e: e.get_state(), lambda e: e.set_state(state), lambda e: e.action_masks()]
-        calls += [lambda e: e.set_targets(3), lambda e: e.step(np.zeros(2, int) if e is envs else 0)]
-        calls += [lambda e: e.circuits() if e is envs else e.circuit(), lambda e: e.residuals() if e is envs else e.residual()]
+        calls += [lambda e: e.set_targets(3)]
+        if isinstance(each, VectorEnv):
+            calls += [lambda e: e.step(np.zeros(2, int)), lambda e: e.circuits(), lambda e: e.residuals(), lambda e: e.table_bytes]
+        else:
+            calls += [lambda e: e.step(0), lambda e: e.circuit(), lambda e: e.residual()]
         for call in calls:
             with pytest.raises(qorpus.Error, match="closed"):
                 call(each)
