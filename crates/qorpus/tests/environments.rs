@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
-use qorpus::core::{Equality, Outcomes, distance};
+use qorpus::core::{Equality, Gate, Outcomes, distance};
 use qorpus::{
     Complex64, Corpus, CorpusFile, DistinctOptions, Durability, EnumerateOptions, EnvironmentOptions,
     Equivalence, Observation, Order, ParallelEnvironments, enumerate,
@@ -57,7 +57,7 @@ impl Enumeration {
 
     fn environments(&self, up_to: Equivalence, threads: usize) -> ParallelEnvironments {
         let recipe = self.corpus.recipe();
-        let gates: Vec<_> = recipe.alphabet().gates().iter().map(|gate| gate.name()).collect();
+        let gates: Vec<_> = recipe.alphabet().gates().iter().map(Gate::name).collect();
         let options = EnvironmentOptions {
             gates: Some(gates.join(",").as_str().into()),
             qubits: Some(recipe.alphabet().qubits()),
