@@ -156,8 +156,6 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
         letter_costs, letter_bonus = rewards_of(recipe.letters, costs, bonus, rewards)
         self._rules = Rules(recipe.letters, recipe.matrices, recipe.qubits, observation, tolerance)
         self._targets = targets_of(targets, distance, self._rules)
-        #: The random letters that the native environments draw, if they have drawn any.
-        self._length = self._targets if isinstance(self._targets, Letters) else None
         self._options: dict[str, Any] = {
             "first": integer(first_env, "first_env", most=MAX_FIRST_ENV),
             "seed": secrets.randbits(64) if seed is None else integer(seed, "seed"),
@@ -300,10 +298,8 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
         """
         self._check_open()
         changed = targets_of(targets, distance, self._rules)
-        if isinstance(changed, Letters) and changed != self._length:
-            self._length, state = changed, self._native.get_state()
-            self._native = self._build()
-            self._native.set_state(state)
+        if isinstance(changed, Letters):
+            self._native.set_length((changed.shortest, changed.longest))
         self._targets = changed
 
     def circuits(self) -> list[tuple[str, ...]]:
@@ -443,7 +439,7 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
 
     def _build(self) -> _qorpus.Environments:
         """Make the native environments."""
-        length = None if self._length is None else (self._length.shortest, self._length.longest)
+        length = (self._targets.shortest, self._targets.longest) if isinstance(self._targets, Letters) else None
         return _qorpus.Environments(self.num_envs, **self._options, length=length)
 
     def _set_spaces(self) -> None:

@@ -133,13 +133,8 @@ class Environments:
         self, count, *, first=0, seed=0, gates=None, qubits=None, coupling=None, letters=None, max_steps, length=None,
         observation, up_to, tolerance=None, costs, bonus, table=None, threads=None,
     ):  # fmt: skip
-        if length is None:
-            length = (0, 0)
-            self._given = True
-        else:
-            self._given = False
         self._options = {"gates": gates, "qubits": qubits, "coupling": coupling, "letters": letters, "random": 2**63}
-        self._length = length
+        self.set_length(length)
         recipe = self._recipe(seed)
         self.letters, self.qubits, self.count = list(recipe.letters), recipe.qubits, count
         self._gates = matrices(self.letters, self.qubits)
@@ -157,6 +152,9 @@ class Environments:
 
     def _recipe(self, seed):
         return qorpus.Recipe(**self._options, seed=seed, length=self._length)
+
+    def set_length(self, length):
+        self._length = (0, 0) if length is None else length
 
     def _chosen(self, which):
         return range(self.count) if which is None else np.flatnonzero(which).tolist()

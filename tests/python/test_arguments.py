@@ -152,7 +152,7 @@ CALLS = {
     "native.Environments": ([2], {"gates": "h,t", "qubits": 1, "coupling": "all", "letters": None, "length": 3, "max_steps": 4,
                                   "observation": "unitary", "up_to": "phase", "tolerance": None, "costs": [1, 1], "bonus": 1, "table": None,
                                   "seed": 0, "first": 0, "threads": 1}),
-    "environments.reset": ([None, 1, None], {}), "environments.draw": ([None, 0, 3, 0], {}),
+    "environments.set_length": ([3], {}), "environments.reset": ([None, 1, None], {}), "environments.draw": ([None, 0, 3, 0], {}),
     "environments.step": ([np.zeros(2, int), None, np.zeros(2), np.zeros(2, bool), np.zeros(2, bool)], {}),
     "environments.observe": ([np.zeros((2, 2, 2, 2), np.float32)], {}), "environments.action_mask": ([np.zeros((2, 2), np.int8)], {}),
     "environments.distances": ([np.zeros(2, np.int32), np.zeros((2, 2), np.int8)], {}), "environments.set_state": ([b""], {}),

@@ -119,6 +119,17 @@ def test_curricula_change_between_episodes(every):
         before, state = envs.residuals(), envs._native.steps()
 
 
+def test_a_curriculum_has_the_targets_of_environments_made_for_it(every):
+    options = {"gates": "h,t,tdg,cx", "qubits": 2, "seed": 9, "table": every}
+    envs, other = VectorEnv(50, targets=2, **options), VectorEnv(50, targets=(3, 6), **options)
+    envs.reset(), other.reset()
+    envs.set_targets((3, 6))
+    bytes_before = envs.table_bytes
+    one, two = envs.reset(), other.reset()
+    assert np.array_equal(one[0], two[0]) and np.array_equal(one[1]["distance"], two[1]["distance"])
+    assert envs.table_bytes == bytes_before and envs.get_state() == other.get_state()
+
+
 def test_random_letters_after_records_are_those_of_the_recipe(every):
     envs = VectorEnv(8, targets=every, seed=3)
     envs.reset()
