@@ -19,7 +19,8 @@
 //!              Pauli transfer matrices
 //! exact        unitaries over Z[omega, 1/sqrt(2)]; approximate: in floating point
 //! arithmetic   the interface of both, and which unitaries count as the same
-//! kernel       from circuits to unitaries; simd: vector instructions
+//! kernel       from circuits to unitaries; simd: vector instructions; random: Philox and what is drawn
+//!              from it, Haar-random unitaries
 //! instruction  a gate on qubits; circuit: batches of circuits
 //! alphabet     letters: gates placed on qubits
 //! gate         names, angles, matrices
