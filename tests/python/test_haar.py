@@ -8,6 +8,7 @@ import pickle
 import random
 import signal
 import time
+from pathlib import Path
 
 import fdlibm
 import format_v1
@@ -89,6 +90,15 @@ def test_records_are_frozen():
     digest = {qubits: hashlib.sha256(haar(qubits, 10**12, seed=5).unitaries([10**11])).hexdigest()[:16] for qubits in QUBITS}
     assert digest == GOLDEN
     assert haar(2, 1000).hash.startswith("4d90d6cd3bff4aa8")
+
+
+@pytest.mark.parametrize("golden", json.loads(Path(__file__).with_name("golden_haar.json").read_text()), ids=lambda golden: golden["flags"])
+def test_corpora_are_frozen(corpus, golden):
+    generate(corpus, *golden["flags"].split())
+    facts = info(corpus)
+    assert (facts["recipe_hash"], facts["content_hash"]) == (golden["recipe_hash"], golden["content_hash"])
+    row = qorpus.open(corpus).unitaries([golden["id"]])[0, -1]
+    assert [[float(entry.real).hex(), float(entry.imag).hex()] for entry in row] == golden["last_row"]
 
 
 # The distribution.
