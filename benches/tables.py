@@ -183,6 +183,23 @@ def cliffords(section: dict) -> str:
     return f"{text}\nThe counts of {count(section['records'])} operators, compared with the uniform distribution: {tests}.\n"
 
 
+def haar(section: dict) -> str:
+    rows = []
+    for result in section["results"]:
+        rates = result["unitaries_per_second"]
+        own, other, single = (rates[name] for name in ("Qorpus", "SciPy", "SciPy, one by one"))
+        times = f"{number(own['median'] / other['median'])} x"
+        rows.append([str(result["qubits"]), spread(own, 1e3), spread(other, 1e3), spread(single, 1e3), times])
+    text = (
+        "Thousands of unitaries a second of processor time on one core: `recipe.unitaries(ids)`, and "
+        f"`scipy.stats.unitary_group` of SciPy {section['packages']['scipy']}, which draws as many in one call or one a call. "
+        f"The eigenvalues of {count(section['records'])} unitaries of each have the same distribution (Kolmogorov and "
+        "Smirnov).\n\n"
+    )
+    heads = ["qubits", "Qorpus", "SciPy", "SciPy, one a call", "Qorpus / SciPy"]
+    return text + table(heads, rows)
+
+
 def gym(section: dict) -> str:
     rates = section["letters_per_second"]
     rival = next((name for name in rates if name.startswith("qiskit-gym")), None)
@@ -312,6 +329,7 @@ PARTS: dict[str, tuple[str, Callable[[dict], str]]] = {
     "constraints": ("Constrained random circuits", constraints),
     "free_angles": ("Circuits with free angles", free_angles),
     "cliffords": ("Random Clifford operators", cliffords),
+    "haar": ("Haar-random unitaries", haar),
     "gym": ("Environments", gym),
     "scaling": ("Threads, processes and records", scaling),
     "distinct": ("Distinct unitaries", distinct),

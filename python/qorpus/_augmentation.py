@@ -43,6 +43,11 @@ class Augmentation:
             raise InvalidArgument(f"augment contains {unknown[0]!r}; a stream can augment by {', '.join(KINDS)}")
         self.kinds = tuple(each for each in KINDS if each in kinds)
         source = records._records if isinstance(records, Subset) else records
+        if kinds and not source.has_circuits:
+            raise InvalidArgument(
+                "augment changes nothing here: a Haar-random unitary that is inverted, permuted or multiplied by a phase is "
+                "Haar-random again; leave out augment, and draw more unitaries instead"
+            )
         self._qubits = source.qubits
         letters = _Letters(source) if {"inverse", "permutation"} & {*kinds} else None
         #: The inverse of each letter; the last entry is for the padding.

@@ -18,6 +18,8 @@ SIZES = [
     (10**8, "10M<n<100M"), (10**9, "100M<n<1B"), (10**10, "1B<n<10B"), (10**11, "10B<n<100B"), (10**12, "100B<n<1T"),
 ]  # fmt: skip
 
+LICENSE = "The license is yours to choose: add `license:` to the metadata above before you publish."
+
 
 @dataclass
 class Column:
@@ -43,7 +45,7 @@ class Part:
 
 def card(source: Records, columns: list[Column], parts: list[Part]) -> str:
     """Return the text of README.md."""
-    lines = [*_metadata(source, columns, parts), "", *_text(source, parts), "", *_loading(parts[0].name), "", *_again(source)]
+    lines = [*_metadata(source, columns, parts), "", *_text(source, parts), "", *_loading(parts[0].name, source), "", *_again(source)]
     return "\n".join(lines) + "\n"
 
 
@@ -67,7 +69,7 @@ def _metadata(source: Records, columns: list[Column], parts: list[Part]) -> list
     return [
         "---",
         f"pretty_name: {json.dumps(_title(source))}",
-        "tags:", "- quantum", "- quantum-circuits", "- unitary-synthesis", "- qorpus",
+        "tags:", "- quantum", *(["- quantum-circuits"] if source.has_circuits else []), "- unitary-synthesis", "- qorpus",
         "size_categories:", f"- {category}",
         "configs:", "- config_name: default", "  data_files:", *files,
         "dataset_info:", "  features:", *features, "  splits:", *splits,
@@ -78,7 +80,8 @@ def _metadata(source: Records, columns: list[Column], parts: list[Part]) -> list
 
 
 def _title(source: Records) -> str:
-    return f"Circuits and unitaries on {source.qubits} qubit{'s' * (source.qubits > 1)}"
+    kind = "Circuits and unitaries" if source.has_circuits else "Haar-random unitaries"
+    return f"{kind} on {source.qubits} qubit{'s' * (source.qubits > 1)}"
 
 
 def _feature(column: Column) -> list[str]:
@@ -98,18 +101,26 @@ def _text(source: Records, parts: list[Part]) -> list[str]:
     dim = 1 << source.qubits
     place = "most" if source.order == "big" else "least"
     given, free = source.label_types(), has_free_angles(source)
+    unitary = f"| `unitary` | shape ({dim}, {dim}, 2): rows, columns, real and imaginary part |"
+    order = f"Qubit 0 is the {place} significant bit of the numbers of rows and columns."
+    if not source.has_circuits:
+        return [
+            *_head(source, parts),
+            "A record is a unitary that is Haar-random: uniform over all unitaries. It has no circuit.",
+            "",
+            "| column | content |",
+            "| --- | --- |",
+            "| `id` | the number of the record in the corpus |",
+            "| `circuit`, `length` | null |",
+            unitary,
+            "",
+            order,
+            "",
+            LICENSE,
+        ]
     labels = [f"| `{name}` | a label of the record; null if it has none |" for name in given]
     return [
-        f"# {_title(source)}",
-        "",
-        f"{source._recipe_text}. Made by Qorpus {_qorpus.__version__}.",
-        "",
-        "| split | records |",
-        "| --- | --- |",
-        *(f"| `{part.name}` | {part.size:,} |" for part in parts),
-        "",
-        "## Records",
-        "",
+        *_head(source, parts),
         "A record is a circuit and its unitary, the product of the matrices of its letters. A letter is",
         "a gate on qubits, such as `cx 0 1`.",
         "",
@@ -122,18 +133,34 @@ def _text(source: Records, parts: list[Part]) -> list[str]:
         "| `length` | the number of letters |",
         "| `count_GATE` | the number of letters of this gate |",
         *labels,
-        f"| `unitary` | shape ({dim}, {dim}, 2): rows, columns, real and imaginary part |",
+        unitary,
         "",
-        f"Qubit 0 is the {place} significant bit of the numbers of rows and columns. Gates are those of",
+        f"{order} Gates are those of",
         "OpenQASM 3 `stdgates.inc`. Unitaries have the global phase that the gates define.",
         "",
         f"Gates: {', '.join(f'`{gate}`' for gate in source.gates)}.",
         "",
-        "The license is yours to choose: add `license:` to the metadata above before you publish.",
+        LICENSE,
     ]  # fmt: skip
 
 
-def _loading(split: str) -> list[str]:
+def _head(source: Records, parts: list[Part]) -> list[str]:
+    """Return the text up to the description of a record."""
+    return [
+        f"# {_title(source)}",
+        "",
+        f"{source._recipe_text}. Made by Qorpus {_qorpus.__version__}.",
+        "",
+        "| split | records |",
+        "| --- | --- |",
+        *(f"| `{part.name}` | {part.size:,} |" for part in parts),
+        "",
+        "## Records",
+        "",
+    ]
+
+
+def _loading(split: str, source: Records) -> list[str]:
     return [
         "## Loading",
         "",
@@ -142,7 +169,7 @@ def _loading(split: str) -> list[str]:
         "import numpy as np",
         "",
         f'records = datasets.load_dataset("PATH", split="{split}")',
-        'names = records.features["letters"].feature.names',
+        *(['names = records.features["letters"].feature.names'] if source.has_circuits else []),
         "# Without dtype, Datasets rounds to float32.",
         'batch = records.with_format("numpy", dtype=np.float64)[:64]',
         'parts = batch["unitary"]                 # (64, d, d, 2)',

@@ -41,10 +41,11 @@ def record(record: Record) -> str:
 def card(records: Records | Subset, title: str, facts: list[tuple[str, str]]) -> str:
     """Show a sequence of records: facts, its first circuits, and one record."""
     first = _first_circuits(records)
-    shown = [(f"[{place}]", _circuit(circuit, LISTED_LETTERS)) for place, circuit in enumerate(first[:MAX_CIRCUITS])]
+    listed = [] if None in first else first[:MAX_CIRCUITS]
+    shown = [(f"[{place}]", _circuit(circuit, LISTED_LETTERS)) for place, circuit in enumerate(listed)]
     body = _facts([(escape(name), escape(_short(value))) for name, value in facts] + shown)
     if first:
-        longest = max(range(len(first)), key=lambda place: len(first[place]))
+        longest = max(range(len(first)), key=lambda place: len(first[place] or ()))
         one = records[longest]
         body += f"<div style='margin-top:8px'>Record {one.id:,}{_quiet(_size(one.circuit, one.qubits))}</div>{_record(one)}"
     return _card(title, "", body)
@@ -79,7 +80,7 @@ def rows(columns: list[str], found: Sequence[tuple[Any, ...]]) -> str:
     return f"<table style='margin-left:0'><tr>{head}</tr>{body}</table>{more}"
 
 
-def _first_circuits(records: Records | Subset) -> list[tuple[str, ...]]:
+def _first_circuits(records: Records | Subset) -> list[tuple[str, ...] | None]:
     # A recipe of appended records has none, and of an unfinished corpus the first may be missing.
     for count in (CANDIDATES, MAX_CIRCUITS) if records else ():
         try:
@@ -114,7 +115,7 @@ def _record(record: Record) -> str:
         chips.append(f"… {len(labels) - MAX_LABELS:,} more labels")
     style = "display:inline-block;border:1px solid rgba(128,128,128,.5);border-radius:9px;padding:0 8px;margin:0 6px 4px 0"
     shown = "".join(f"<span style='{style}'>{chip}</span>" for chip in chips)
-    drawing = Drawing(record.circuit, record.qubits).box(DRAWN_LETTERS)
+    drawing = "" if record.circuit is None else Drawing(record.circuit, record.qubits).box(DRAWN_LETTERS)
     return (
         "<div style='display:flex;flex-wrap:wrap;gap:16px;align-items:flex-start'>"
         f"<div style='flex:0 1 auto;min-width:0;max-width:100%'>{drawing}"
@@ -123,15 +124,17 @@ def _record(record: Record) -> str:
     )
 
 
-def _size(circuit: tuple[str, ...], qubits: int) -> str:
-    return f"{qubits} qubit{'s' * (qubits > 1)}, {_letters(circuit)}"
+def _size(circuit: tuple[str, ...] | None, qubits: int) -> str:
+    return f"{qubits} qubit{'s' * (qubits > 1)}{'' if circuit is None else f', {_letters(circuit)}'}"
 
 
 def _letters(circuit: tuple[str, ...]) -> str:
     return f"{len(circuit):,} letter{'s' * (len(circuit) != 1)}"
 
 
-def _circuit(letters: tuple[str, ...], most: int = MAX_LETTERS) -> str:
+def _circuit(letters: tuple[str, ...] | None, most: int = MAX_LETTERS) -> str:
+    if letters is None:
+        return "<i>no circuit: a Haar-random unitary</i>"
     if not letters:
         return "<i>the empty circuit</i>"
     shown = "; ".join(letters[:most])

@@ -131,7 +131,7 @@ class _Table:
 
     def __init__(self, source: Records) -> None:
         self._letters, self._gates = source.letters, source.gates
-        self._dim = 1 << source.qubits
+        self._dim, self._has_circuits = 1 << source.qubits, source.has_circuits
         self._real = np.dtype(np.float32 if source.dtype == np.complex64 else np.float64)
         self._given = source.label_types()
         self._integers = is_enumeration(source)
@@ -140,7 +140,8 @@ class _Table:
         self.columns = [
             Column("id", "int64"),
             Column("circuit", "string"),
-            Column("letters", "int64", is_list=True, names=self._letters),
+            # A feature of numbers with names needs a name.
+            *([Column("letters", "int64", is_list=True, names=self._letters)] if self._has_circuits else []),
             *([Column("angles", "float64", is_list=True)] if has_free_angles(source) else []),
             Column("length", "int32"),
             *(Column(f"count_{gate}", "int32") for gate in self._gates),
@@ -204,6 +205,11 @@ class _Table:
         from pyarrow import compute
 
         unitaries, circuits, angles = part._rows(places)
+        entries = pyarrow.array(np.ascontiguousarray(unitaries).view(self._real).reshape(-1))
+        for size in (2, self._dim, self._dim):
+            entries = pyarrow.FixedSizeListArray.from_arrays(entries, size)
+        if not self._has_circuits:
+            return [pyarrow.array(ids), *(pyarrow.nulls(len(ids), kind) for kind in (pyarrow.string(), pyarrow.int32())), entries]
         lengths = (circuits >= 0).sum(axis=1, dtype=np.int32)
         flat, offsets = circuits[circuits >= 0], np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
         if angles is None:
@@ -213,9 +219,6 @@ class _Table:
             texts = [letter for circuit in part.circuits(places) for letter in circuit]
             letters = pyarrow.array(texts, pyarrow.string())
         gates = self._gate_of[circuits]
-        entries = pyarrow.array(np.ascontiguousarray(unitaries).view(self._real).reshape(-1))
-        for size in (2, self._dim, self._dim):
-            entries = pyarrow.FixedSizeListArray.from_arrays(entries, size)
         return [
             pyarrow.array(ids),
             compute.binary_join(pyarrow.ListArray.from_arrays(offsets, letters), "; "),

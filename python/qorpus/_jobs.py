@@ -50,7 +50,7 @@ def generate(
     Any number of processes may call this for one file at the same time; they share the work. An
     interrupted call keeps the committed records, and the next call continues.
 
-    A corpus that was made with a smaller `random`, or words with a smaller `length`, and otherwise
+    A corpus that was made with a smaller `random`, `cliffords` or `haar`, or words with a smaller `length`, and otherwise
     the same recipe, grows: it becomes the corpus that would have been made at once. Corpora that are
     open keep their records and their length.
 
@@ -74,7 +74,7 @@ def generate(
         progress: True shows a progress bar on a terminal or in a notebook, and a line every 30
             seconds elsewhere. A function is called instead, with the number of records made and of all.
         **options: the options of `Recipe`: gates, qubits, coupling, letters, words, random, cliffords,
-            seed, weights, exactly, no_cancelling, length, dtype, unitaries and order.
+            haar, seed, weights, exactly, no_cancelling, length, dtype, unitaries and order.
 
     Returns:
         The corpus, opened for reading.

@@ -40,6 +40,8 @@ def figure(records: Records) -> Figure:
         import matplotlib.pyplot as plt
     except ImportError as error:
         raise MissingLibrary("a plot needs matplotlib; pip install matplotlib") from error
+    if not records.has_circuits:
+        raise InvalidArgument("a plot shows lengths and gates of circuits, and Haar-random unitaries have no circuits")
     present = records._present_ranges() if records else []
     ids = Ranges([start for start, _ in present], [stop for _, stop in present])
     if not len(ids):

@@ -14,7 +14,7 @@ from qorpus.errors import InvalidArgument, MissingRecord, WrongType
 
 if TYPE_CHECKING:
     from qorpus import _qorpus
-    from qorpus._qorpus import Ids, Record, Records
+    from qorpus._qorpus import Ids, MaybeNone, Record, Records
     from qorpus._ranges import Ranges
     from qorpus._sides import IdSide, UnitarySide
 
@@ -132,14 +132,14 @@ class Subset:
         """
         return self._records.unitaries(self.ids(places))
 
-    def circuits(self, places: Ids) -> list[tuple[str, ...]]:
+    def circuits(self, places: Ids) -> list[tuple[str, ...] | MaybeNone]:
         """Read the circuits of the records at some places.
 
         Args:
             places: a slice, or integers in one dimension; negative ones count from the end.
 
         Returns:
-            A tuple of letters in time order for each place.
+            A tuple of letters in time order for each place, or None if the records have no circuits.
 
         Raises:
             qorpus.MissingRecord: a place does not exist.
@@ -252,6 +252,11 @@ class Subset:
     def lengths(self) -> tuple[int, int]:
         """The lengths of the shortest and longest possible circuit, in letters."""
         return self._records.lengths
+
+    @property
+    def has_circuits(self) -> bool:
+        """Whether the records have circuits. Haar-random unitaries have none."""
+        return self._records.has_circuits
 
     @property
     def is_appended(self) -> bool:

@@ -248,7 +248,8 @@ class Readable:
         The columns are `id`, `circuit` (a text), `letters` (numbers with names), `length`,
         `count_GATE` for each gate, the labels that were appended with the records, and `unitary`,
         an array of shape (d, d, 2) with real and imaginary parts, in the corpus's order of qubits.
-        Labels that are numbers are float64, or int64 in an enumeration. The card states no license:
+        Labels that are numbers are float64, or int64 in an enumeration. Haar-random unitaries have
+        null as `circuit` and `length`, and no `letters`. The card states no license:
         add yours to its metadata.
 
         Args:

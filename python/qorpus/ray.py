@@ -288,7 +288,7 @@ def read(corpus: Corpus | Recipe) -> ray.data.Dataset:
     Blocks are read in parallel, straight from the shards, on any node that has room. A row has
     `id`; `length`; `circuit`, numbers of `corpus.letters` padded with -1 to the longest circuit;
     and `unitary`, an array of shape (d, d, 2) for d = 2**qubits with real and imaginary parts,
-    because Arrow has no complex numbers.
+    because Arrow has no complex numbers. Haar-random unitaries have no `length` and no `circuit`.
 
     Args:
         corpus: a corpus in files that all nodes see under the same names, or in a bucket, whose
@@ -326,6 +326,8 @@ def read(corpus: Corpus | Recipe) -> ray.data.Dataset:
         circuits = np.full((len(ids), longest), -1, np.int32)
         circuits[:, : letters.shape[1]] = letters
         parts = unitaries.view(unitaries.real.dtype).reshape(len(ids), dim, dim, 2)
+        if not corpus.has_circuits:
+            return {"id": ids, "unitary": parts}
         columns = {"id": ids, "length": (letters >= 0).sum(axis=1), "circuit": circuits, "unitary": parts}
         if angles is not None:
             columns["angles"] = np.full((len(ids), longest, 3), np.nan)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         words: bool
         random: int | str
         cliffords: int | str
+        haar: int | str
         seed: int
         weights: Mapping[str, float] | str
         exactly: Mapping[str, int] | str
@@ -109,7 +110,8 @@ class RecordSequence(Records, Readable):
         Columns are `id`, `circuit` (letters joined by "; "), `length`, `unitary` (row-major bytes
         in the corpus's dtype), `count_GATE` for each gate, and one for each label. For two
         unitaries, `fidelity(a, b)` is |tr(A†B)|²/d² and `distance(a, b)` is sqrt(1 - |tr(A†B)|/d),
-        which ignores a global phase. Only the columns that a query uses are read or computed.
+        which ignores a global phase. Records without circuits have NULL as `circuit` and `length`.
+        Only the columns that a query uses are read or computed.
 
         Args:
             query: the SELECT.
@@ -149,7 +151,7 @@ class RecordSequence(Records, Readable):
 
         Raises:
             qorpus.MissingLibrary: matplotlib is not installed.
-            qorpus.InvalidArgument: there are no records.
+            qorpus.InvalidArgument: there are no records, or they have no circuits.
 
         Examples:
             >>> figure = qorpus.Recipe(gates="h,t,cx", words=True, length=(0, 3)).plot()
@@ -188,8 +190,10 @@ class Recipe(RecordSequence):
         cliffords: the number of Clifford operators, uniformly random up to a global phase, instead
             of random circuits. Each has a short circuit of h, s, cx, x, y and z, so `gates`,
             `coupling` and `length` are left out.
-        seed: the seed of the random circuits or Clifford operators, 0 to 2**64 - 1; by default 0.
-            Leave it out with `words`.
+        haar: the number of Haar-random unitaries, instead of random circuits. They have no circuits,
+            so `gates`, `coupling` and `length` are left out.
+        seed: the seed of the random circuits, Clifford operators or unitaries, 0 to 2**64 - 1; by
+            default 0. Leave it out with `words`.
         weights: weights of gates in random circuits, as {"t": 1, "cx": 3} or "t=1,cx=3". A letter is
             drawn by the weight of its gate, then uniformly among the gate's letters. A gate without
             a weight has weight 1. By default all letters are equally likely.
@@ -223,6 +227,9 @@ class Recipe(RecordSequence):
         >>> cliffords = qorpus.Recipe(cliffords=1000, qubits=3)
         >>> cliffords[7].circuit[:4]
         ('s 0', 'h 0', 'h 1', 'cx 1 0')
+        >>> targets = qorpus.Recipe(haar=1000, qubits=3)
+        >>> targets.unitaries([7]).shape, targets[7].circuit
+        ((1, 8, 8), None)
         >>> one_way = qorpus.Recipe(letters=["h 0", "s 0", "cx 0 1", "cx 1 2"])
         >>> one_way.qubits, one_way.gates
         (3, ('h', 's', 'cx'))
@@ -238,6 +245,7 @@ class Recipe(RecordSequence):
         words: bool = False,
         random: int | str | None = None,
         cliffords: int | str | None = None,
+        haar: int | str | None = None,
         seed: int | None = None,
         weights: Mapping[str, float] | str | None = None,
         exactly: Mapping[str, int] | str | None = None,
@@ -249,7 +257,7 @@ class Recipe(RecordSequence):
     ) -> Recipe:
         text = _qorpus.recipe(
             gates=gates, qubits=qubits, coupling=coupling, letters=letters, words=words, random=random, cliffords=cliffords,
-            seed=seed, weights=weights, exactly=exactly, no_cancelling=no_cancelling, length=length, dtype=dtype,
+            haar=haar, seed=seed, weights=weights, exactly=exactly, no_cancelling=no_cancelling, length=length, dtype=dtype,
             unitaries=unitaries,
         )  # fmt: skip
         return cls.from_json(text, order)

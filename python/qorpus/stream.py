@@ -111,7 +111,8 @@ class Stream:
             average, by its inverse: letters in the opposite order, each inverted. "permutation"
             permutes the qubits, uniformly among the permutations that map letters to letters.
             "phase" multiplies the unitary by a uniform global phase; the circuit stays. Labels
-            remain those of the record.
+            remain those of the record. Haar-random unitaries have no augmentation: a Haar-random
+            unitary, multiplied, inverted or permuted, is Haar-random.
 
     Raises:
         qorpus.InvalidArgument: a number, a column or a dtype is invalid, or the gates do not permit

@@ -91,7 +91,8 @@ class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
 
     * "unitary": shape (d, d) for d = 2**qubits, complex128 or complex64; with `real_imag` real and
       imaginary parts of shape (2, d, d).
-    * "circuit": int64 of shape (longest,): numbers of letters in time order, padded with -1.
+    * "circuit": int64 of shape (longest,): numbers of letters in time order, padded with -1; of
+      shape (0,) if the records have no circuits.
     * "length": the number of letters, int64.
     * "angles", if gates have free angles: float64 of shape (longest, 3): the angles of each letter
       in radians, then NaN.

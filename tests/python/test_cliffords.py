@@ -156,7 +156,7 @@ REFUSED = [
     ({"length": 5}, "leave out length"),
     ({"words": True}, "leave out words"),
     ({"random": 1_000_000}, "leave out random"),
-    ({"cliffords": 0}, "number of circuits is 0"),
+    ({"cliffords": 0}, "number of records is 0"),
     ({"cliffords": 2**63 + 1}, "2^63"),
     ({"cliffords": "many"}, "many"),
     ({"cliffords": -1}, "cliffords"),

@@ -58,6 +58,19 @@ def test_a_recipe(tmp_path, load, options):
     assert loaded["train"].features["unitary"].shape == (2**recipe.qubits, 2**recipe.qubits, 2)
 
 
+def test_records_without_circuits(tmp_path, load):
+    recipe = qorpus.Recipe(haar=500, qubits=2)
+    recipe.to_hf(tmp_path / "out", recipe.split(train=0.8, test=0.2), shard=300)
+    loaded = load(tmp_path / "out")
+    train, test = loaded["train"], loaded["test"]
+    assert train.column_names == ["id", "circuit", "length", "unitary"] and len(train) + len(test) == 500
+    for split in (train, test):
+        assert set(split["circuit"][:]) == set(split["length"][:]) == {None}
+        assert (unitaries_of(split) == recipe.unitaries(split["id"][:])).all()
+    card = (tmp_path / "out/README.md").read_text()
+    assert "# Haar-random unitaries on 2 qubits" in card and "letters" not in card
+
+
 @pytest.mark.parametrize("by", ["id", "unitary"])
 def test_splits(tmp_path, load, by):
     corpus = qorpus.generate(tmp_path / "c.db", **ALL, progress=False)

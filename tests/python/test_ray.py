@@ -179,6 +179,18 @@ def test_a_corpus_is_a_dataset(cluster, tmp_path):
     assert longest == 15
 
 
+@pytest.mark.parametrize("unitaries", [True, False])
+def test_haar_random_unitaries(cluster, tmp_path, unitaries):
+    recipe = qorpus.Recipe(haar=20_000, qubits=2, unitaries=unitaries)
+    corpus = qorpus.ray.generate(recipe, tmp_path / "big", shard=4_000, progress=False)
+    assert corpus.content_hash == qorpus.generate(tmp_path / "whole.db", recipe, progress=False).content_hash
+    for source in (corpus, recipe):
+        for batch in qorpus.ray.read(source).iter_batches(batch_size=5_000):
+            assert set(batch) == {"id", "unitary"}
+            found = np.ascontiguousarray(batch["unitary"]).view(np.complex128)[..., 0]
+            assert np.array_equal(found, recipe.unitaries(batch["id"]))
+
+
 def tables(path):
     """All rows that an enumeration writes."""
     with contextlib.closing(sqlite3.connect(path)) as connection:

@@ -48,6 +48,7 @@ SPELLINGS = [
     ({"gates": ["s", "ht"], "length": 7}, "--gates s,ht --length 7"),
     ({"gates": "h,t", "words": True, "length": (0, 6), "qubits": 1}, "--gates h,t --words --length 0..6 --qubits 1"),
     ({"cliffords": "2k", "qubits": 3, "seed": 4}, "--cliffords 2k --qubits 3 --seed 4"),
+    ({"haar": "2k", "qubits": 3, "seed": 4}, "--haar 2k --qubits 3 --seed 4"),
     ({"coupling": "0-1,1-2", "qubits": 3, "length": "3..4"}, "--coupling 0-1,1-2 --qubits 3 --length 3..4"),
     ({"weights": {"t": 3, "cx": np.float32(0.5)}}, "--weights t=3,cx=0.5"),
     ({"weights": "T = 0.1, cx=2", "exactly": {"tdg": 2}}, "--weights t=0.1,cx=2 --exactly tdg=2"),

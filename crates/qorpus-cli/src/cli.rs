@@ -79,6 +79,8 @@ pub(crate) enum Command {
             "qorpus generate rotations.db --gates \"rz(?),sx,cx\" --random 100k",
         "Uniformly random Clifford operators on three qubits":
             "qorpus generate cliffords.db --cliffords 100k --qubits 3",
+        "Haar-random unitaries on three qubits, without circuits":
+            "qorpus generate haar.db --haar 100k --qubits 3",
         "Gates of your own, on a line of three qubits":
             "qorpus generate mine.db --gates my-gates.toml --qubits 3 --coupling line",
         "CX in one direction only, and H on qubit 0 alone":

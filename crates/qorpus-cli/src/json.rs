@@ -138,9 +138,10 @@ pub fn summary(summary: &Summary) -> Value {
 pub(crate) fn record(recipe: &Recipe, record: &Record) -> Value {
     let entries: Vec<[f64; 2]> = record.unitary.iter().map(|entry| [entry.re, entry.im]).collect();
     let text = recipe.alphabet().text(&record.circuit, &record.angles);
+    let letters = || text.split("; ").filter(|letter| !letter.is_empty()).collect::<Vec<_>>();
     let mut value = json!({
         "id": record.id,
-        "circuit": text.split("; ").filter(|letter| !letter.is_empty()).collect::<Vec<_>>(),
+        "circuit": recipe.space().has_circuits().then(letters),
         "unitary": entries.chunks(recipe.alphabet().dim()).collect::<Vec<_>>(),
         "labels": record.labels,
     });

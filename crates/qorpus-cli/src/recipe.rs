@@ -72,7 +72,14 @@ pub(crate) struct Recipe {
               "gates", "coupling", "letters", "words", "random", "length", "weights", "exactly", "no_cancelling",
           ])]
     cliffords: Option<u64>,
-    /// Seed of the random circuits or Clifford operators
+    /// Number of Haar-random unitaries, which have no circuits, instead of random circuits
+    #[arg(long, value_name = "COUNT", value_parser = qorpus::parse_count,
+          conflicts_with_all = [
+              "gates", "coupling", "letters", "words", "random", "cliffords", "length", "weights", "exactly",
+              "no_cancelling",
+          ])]
+    haar: Option<u64>,
+    /// Seed of the random circuits, Clifford operators or unitaries
     #[arg(long, default_value_t = RecipeOptions::default().seed, conflicts_with = "words")]
     seed: u64,
     /// Generate every circuit within --length exactly once, instead of random circuits
@@ -127,6 +134,7 @@ impl Recipe {
             words: self.words,
             random: self.random,
             cliffords: self.cliffords,
+            haar: self.haar,
             seed: self.seed,
             weights: self.weights,
             exactly: self.exactly,

@@ -269,11 +269,13 @@ pub(crate) fn plan(out: &mut dyn Write, recipe: &Recipe, plan: &Plan) -> Result<
     let shards = plan.records.div_ceil(plan.shard_records);
     let mut rows = vec![
         ("recipe", recipe.summary()),
-        ("letters", grouped(recipe.alphabet().letters().len() as u64)),
         ("records", grouped(plan.records)),
         ("chunks", grouped(plan.chunks)),
         ("in a directory", counted(shards, "shard")),
     ];
+    if recipe.space().has_circuits() {
+        rows.insert(1, ("letters", grouped(recipe.alphabet().letters().len() as u64)));
+    }
     rows.extend(machines.iter().map(|&(name, machine)| (name, machine_text(machine))));
     table(out, &rows)?;
     let mut heads = vec!["", "size", "per core", "core-hours"];
@@ -362,13 +364,15 @@ pub(crate) fn info(
         ("recipe", corpus.recipe().summary()),
         ("records", records),
         ("size", format!("{}, {:.2} bytes per record", bytes(size), size as f64 / count.max(1) as f64)),
-        ("letters", format!("{}: {}", alphabet.len(), letters.join(", "))),
         ("recipe hash", summary.recipe_hash.clone()),
         ("content hash", summary.content_hash.to_string()),
         ("format", format!("version {}, read by SQLite {}", summary.format_version, summary.sqlite_version)),
     ];
+    if corpus.recipe().space().has_circuits() {
+        rows.insert(4, ("letters", format!("{}: {}", alphabet.len(), letters.join(", "))));
+    }
     // Nothing is known of appended records, and an enumeration has each unitary once.
-    if !corpus.recipe().space().is_appended() {
+    if !corpus.recipe().space().is_appended() && corpus.recipe().space().has_circuits() {
         let text = "may repeat; in Python, split(by=\"unitary\") keeps equal ones in one split";
         rows.push(("unitaries", text.into()));
     }
@@ -379,8 +383,12 @@ pub(crate) fn info(
 pub(crate) fn record(out: &mut dyn Write, recipe: &Recipe, record: &Record) -> Result<()> {
     let alphabet = recipe.alphabet();
     writeln!(out, "{STRONG}record {}{STRONG:#}", grouped(record.id))?;
-    writeln!(out, "{}\n", alphabet.text(&record.circuit, &record.angles))?;
-    writeln!(out, "{}", draw(alphabet, &record.circuit, &record.angles))?;
+    if recipe.space().has_circuits() {
+        writeln!(out, "{}\n", alphabet.text(&record.circuit, &record.angles))?;
+        writeln!(out, "{}", draw(alphabet, &record.circuit, &record.angles))?;
+    } else {
+        writeln!(out, "a Haar-random unitary, without a circuit\n")?;
+    }
     let cells: Vec<String> = record.unitary.iter().map(|&entry| entry_text(entry)).collect();
     let width = cells.iter().map(|cell| cell.chars().count()).max().unwrap_or(0);
     for row in cells.chunks(alphabet.dim()) {
@@ -391,6 +399,9 @@ pub(crate) fn record(out: &mut dyn Write, recipe: &Recipe, record: &Record) -> R
     let labels = record.labels.iter().filter(|(name, value)| is_shown(name, value));
     let labels: Vec<_> =
         labels.map(|(name, value)| format!("{name} {}", plain(&value.to_string()))).collect();
+    if labels.is_empty() {
+        return writeln!(out);
+    }
     writeln!(out, "\n{NAME}{}{NAME:#}\n", labels.join(", "))
 }
 

@@ -173,18 +173,19 @@ fn cliffords(criterion: &mut Criterion) {
 fn haar(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("haar");
     for qubits in 1..=8 {
-        let (haar, records, mut first) = (Haar::new(1, qubits), chunk_records(qubits), 0);
+        let (haar, records) = (Haar::new(1, qubits), chunk_records(qubits));
+        let mut ids: Vec<u64> = (0..records).collect();
         let (mut scratch, size) = (HaarScratch::default(), 1 << (2 * qubits));
         let mut out = vec![Complex64::ZERO; records as usize * size];
-        haar.unitaries(0..records, &mut scratch, &mut out);
+        haar.unitaries(&ids, &mut scratch, &mut out);
         for unitary in out.chunks_exact(size).take(10) {
             assert!(rows_are_orthonormal(unitary, 1 << qubits), "{qubits} qubits");
         }
         group.throughput(Throughput::Elements(records));
         group.bench_function(format!("{qubits} qubit{}", if qubits == 1 { "" } else { "s" }), |bencher| {
             bencher.iter(|| {
-                haar.unitaries(first..first + records, &mut scratch, &mut out);
-                first += records;
+                haar.unitaries(&ids, &mut scratch, &mut out);
+                ids.iter_mut().for_each(|id| *id += records);
                 black_box(&mut out);
             });
         });

@@ -21,19 +21,22 @@ pub struct Circuit<'a> {
     /// The angles in radians of those of its letters whose gates have free angles, in the order of
     /// the letters.
     pub angles: &'a [f64],
+    /// The id of a record whose unitary is drawn by its id instead of computed from letters: it has
+    /// no circuit.
+    pub drawn: Option<u64>,
 }
 
 /// A circuit without free angles.
 impl<'a, T: AsRef<[u16]> + ?Sized> From<&'a T> for Circuit<'a> {
     fn from(letters: &'a T) -> Circuit<'a> {
-        Circuit { letters: letters.as_ref(), angles: &[] }
+        Circuit { letters: letters.as_ref(), angles: &[], drawn: None }
     }
 }
 
 /// A batch of circuits, each a sequence of letters in time order, in flat buffers that are reused.
 ///
 /// A circuit also has the angles of those of its letters whose gates have free angles, in the order
-/// of the letters.
+/// of the letters. A record whose unitary is drawn by its id has no letters, and the id.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Circuits {
     letters: Vec<u16>,
@@ -41,7 +44,13 @@ pub struct Circuits {
     angles: Vec<f64>,
     /// The ends of the circuits in `angles`, up to the last circuit that has any.
     angle_ends: Vec<usize>,
+    /// The ids of the records whose unitaries are drawn, [`COMPUTED`] for other ones, up to the last
+    /// record that has any.
+    drawn: Vec<u64>,
 }
+
+/// The place of an id, of a record whose unitary is not drawn. Ids are smaller.
+const COMPUTED: u64 = u64::MAX;
 
 impl Circuits {
     /// Returns the number of circuits.
@@ -60,6 +69,7 @@ impl Circuits {
         self.ends.clear();
         self.angles.clear();
         self.angle_ends.clear();
+        self.drawn.clear();
     }
 
     /// Removes all but the first `len` circuits.
@@ -74,6 +84,10 @@ impl Circuits {
             *end == before
         }) {
             self.angle_ends.pop();
+        }
+        self.drawn.truncate(len);
+        while self.drawn.last() == Some(&COMPUTED) {
+            self.drawn.pop();
         }
     }
 
@@ -96,12 +110,27 @@ impl Circuits {
         self.angles_of(index..index + 1)
     }
 
+    /// Returns the id of record `index`, if its unitary is drawn.
+    ///
+    /// # Panics
+    /// If there is no circuit with this index.
+    pub fn drawn(&self, index: usize) -> Option<u64> {
+        assert!(index < self.len(), "circuit {index} of {}", self.len());
+        self.drawn.get(index).copied().filter(|&id| id != COMPUTED)
+    }
+
+    /// Returns the ids of all records; `None` if a unitary is not drawn.
+    pub(crate) fn all_drawn(&self) -> Option<&[u64]> {
+        let are_drawn = self.drawn.len() == self.len() && !self.drawn.contains(&COMPUTED);
+        are_drawn.then_some(&self.drawn)
+    }
+
     /// Returns circuit `index`.
     ///
     /// # Panics
     /// If there is no circuit with this index.
     pub fn circuit(&self, index: usize) -> Circuit<'_> {
-        Circuit { letters: self.get(index), angles: self.angles(index) }
+        Circuit { letters: self.get(index), angles: self.angles(index), drawn: self.drawn(index) }
     }
 
     /// Returns the circuits in order, with their angles.
@@ -164,6 +193,22 @@ impl Circuits {
     pub fn push_circuit(&mut self, circuit: Circuit<'_>) {
         self.push(circuit.letters.iter().copied());
         self.push_angles(circuit.angles.iter().copied());
+        if let Some(id) = circuit.drawn {
+            self.draw(id..id + 1);
+        }
+    }
+
+    /// Appends the records with these ids, without circuits: their unitaries are drawn.
+    pub fn push_drawn(&mut self, ids: Range<u64>) {
+        let records = (ids.end - ids.start) as usize;
+        self.ends.resize(self.ends.len() + records, self.letters.len());
+        self.draw(ids);
+    }
+
+    /// Gives the last records, which have no letters, these ids.
+    pub(crate) fn draw(&mut self, ids: Range<u64>) {
+        self.drawn.resize(self.len() - (ids.end - ids.start) as usize, COMPUTED);
+        self.drawn.extend(ids);
     }
 
     /// Appends angles to those of the last circuit.
@@ -238,6 +283,10 @@ impl Circuits {
             self.angles.extend_from_slice(&other.angles);
             self.angle_ends.extend(other.angle_ends.iter().map(|end| start_angle + end));
         }
+        if !other.drawn.is_empty() {
+            self.drawn.resize(known, COMPUTED);
+            self.drawn.extend_from_slice(&other.drawn);
+        }
     }
 
     /// Returns the letters of all circuits and the ends of the circuits, to append to both.
@@ -283,6 +332,44 @@ mod tests {
             prop_assert_eq!(&joined, &made(&all[..len.min(all.len())]));
             joined.clear();
             prop_assert_eq!(&joined, &Circuits::default());
+        }
+
+        /// Ids of drawn unitaries stay with their records, and equal batches compare equal however
+        /// they were made.
+        #[test]
+        fn ids_belong_to_records(
+            all in prop::collection::vec(prop::option::of(0u64..1000), 0..9), cut in 0usize..9, len in 0usize..9,
+        ) {
+            let made = |all: &[Option<u64>]| {
+                let mut circuits = Circuits::default();
+                for id in all {
+                    match *id {
+                        Some(id) => circuits.push_drawn(id..id + 1),
+                        None => circuits.push([7]),
+                    }
+                }
+                circuits
+            };
+            let whole = made(&all);
+            for (index, id) in all.iter().enumerate() {
+                prop_assert_eq!(whole.drawn(index), *id);
+                prop_assert_eq!(whole.get(index).len(), usize::from(id.is_none()));
+            }
+            let ids: Option<Vec<u64>> = all.iter().copied().collect();
+            prop_assert_eq!(whole.all_drawn(), ids.as_deref());
+            let cut = cut.min(all.len());
+            let mut joined = made(&all[..cut]);
+            joined.extend(&made(&all[cut..]));
+            prop_assert_eq!(&joined, &whole);
+            let mut copied = Circuits::default();
+            whole.circuits().for_each(|circuit| copied.push_circuit(circuit));
+            prop_assert_eq!(&copied, &whole);
+            joined.truncate(len);
+            prop_assert_eq!(&joined, &made(&all[..len.min(all.len())]));
+            joined.clear();
+            prop_assert_eq!(&joined, &Circuits::default());
+            joined.push_drawn(3..3 + len as u64);
+            prop_assert_eq!(joined.all_drawn(), Some(&(3..3 + len as u64).collect::<Vec<_>>()[..]));
         }
 
         #[test]

@@ -147,7 +147,7 @@ pub enum Error {
         reason: &'static str,
     },
     /// A space of no circuits.
-    #[error("the number of circuits is 0; ask for at least 1")]
+    #[error("the number of records is 0; ask for at least 1")]
     NoRecords,
     /// A space of more than 2^63 circuits.
     #[error("there are more than 2^63 circuits; shorten the length range or use fewer gates")]

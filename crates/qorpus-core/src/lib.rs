@@ -20,7 +20,8 @@
 //!              Pauli transfer matrices; tableau: Clifford operators modulo Pauli operators
 //! exact        unitaries over Z[omega, 1/sqrt(2)]; approximate: in floating point
 //! arithmetic   the interface of both, and which unitaries count as the same
-//! kernel       from circuits to unitaries; simd: vector instructions
+//! kernel       from circuits to unitaries; simd: vector instructions; random: Philox and what is drawn
+//!              from it, Haar-random unitaries
 //! instruction  a gate on qubits; circuit: batches of circuits
 //! alphabet     letters: gates placed on qubits
 //! gate         names, angles, matrices
@@ -64,6 +65,7 @@ mod kernel;
 mod labels;
 mod order;
 mod qasm;
+mod random;
 mod recipe;
 mod simd;
 mod space;
@@ -105,11 +107,11 @@ pub use order::permutation::{Permutation, shuffle};
 pub use order::split::Split;
 pub use order::unitary_split::UnitarySplit;
 pub use qasm::Qasm;
+pub use random::haar::{Haar, HaarScratch};
 pub use recipe::dtype::Dtype;
 pub use recipe::{FORMAT_VERSION, Recipe};
 pub use space::constraints::Constraints;
 pub use space::distinct::Distinct;
-pub use space::haar::{Haar, HaarScratch};
 pub use space::{Space, SpaceKind};
 pub use tableau::{Tableau, TableauLetters};
 pub use target::{Target, distance};

@@ -88,7 +88,7 @@ pub(crate) fn circuits(alphabet: &Alphabet, circuits: &Bound<'_, PyAny>) -> PyRe
         letters.clear();
         angles.clear();
         circuit(alphabet, &one?, &mut letters, &mut angles).map_err(|error| at(py, position, error))?;
-        all.push_circuit(Circuit { letters: &letters, angles: &angles });
+        all.push_circuit(Circuit { letters: &letters, angles: &angles, drawn: None });
     }
     Ok(all)
 }

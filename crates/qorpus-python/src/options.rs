@@ -32,6 +32,10 @@ pub(crate) fn recipe(py: Python<'_>, options: Option<&Bound<'_, PyDict>>) -> PyR
                     or cliffords";
         return Err(invalid(py, text));
     }
+    if given.has("haar")? && given.has("random")? {
+        let text = "haar makes Haar-random unitaries instead of random circuits: leave out random, or haar";
+        return Err(invalid(py, text));
+    }
     let defaults = RecipeOptions::default();
     let options = RecipeOptions {
         gates: given.take("gates", gates)?,
@@ -41,6 +45,7 @@ pub(crate) fn recipe(py: Python<'_>, options: Option<&Bound<'_, PyDict>>) -> PyR
         words: words.unwrap_or(defaults.words),
         random: given.take("random", count)?.unwrap_or(defaults.random),
         cliffords: given.take("cliffords", count)?,
+        haar: given.take("haar", count)?,
         seed: given.take("seed", number)?.unwrap_or(defaults.seed),
         weights: given.take("weights", weights)?,
         exactly: given.take("exactly", exactly)?,
@@ -103,6 +108,7 @@ pub(crate) fn defaults(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
             ("words", recipe.words.into_bound_py_any(py)?),
             ("random", recipe.random.into_bound_py_any(py)?),
             ("cliffords", recipe.cliffords.into_bound_py_any(py)?),
+            ("haar", recipe.haar.into_bound_py_any(py)?),
             ("seed", recipe.seed.into_bound_py_any(py)?),
             ("weights", recipe.weights.into_bound_py_any(py)?),
             ("exactly", recipe.exactly.into_bound_py_any(py)?),

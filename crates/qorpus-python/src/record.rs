@@ -1,7 +1,7 @@
 //! One record.
 
 use crate::arguments::{class, given, number, path, text};
-use crate::errors::{OrRaise, wrong_type};
+use crate::errors::{OrRaise, invalid, wrong_type};
 use crate::{labels, options};
 use numpy::{PyArrayMethods, ToPyArray};
 use pyo3::prelude::*;
@@ -81,8 +81,9 @@ pub(crate) struct Record {
     /// The id: the place of the record in its corpus, counted from 0.
     id: u64,
     #[pyo3(get)]
-    /// The letters in time order, such as `("h 0", "cx 0 1")`.
-    circuit: Py<PyTuple>,
+    /// The letters in time order, such as `("h 0", "cx 0 1")`; `None` if the record is a
+    /// Haar-random unitary and has no circuit.
+    circuit: Option<Py<PyTuple>>,
     #[pyo3(get)]
     /// The unitary: an array of shape (d, d) for d = 2**qubits, complex128 or complex64.
     unitary: Py<PyAny>,
@@ -110,16 +111,23 @@ impl Record {
             let text = format!("the {name} of a record cannot be {class}; read records from a corpus");
             wrong_type(value.py(), text)
         };
+        let origin = origin.cast::<Origin>().map_err(|_| refused("origin", origin))?;
+        let has_circuit = origin.get().recipe.space().has_circuits();
+        let circuit = match circuit.cast::<PyTuple>() {
+            Ok(circuit) if has_circuit => Some(circuit.clone().unbind()),
+            Err(_) if circuit.is_none() && !has_circuit => None,
+            _ => return Err(refused("circuit", circuit)),
+        };
         Ok(Record {
             id: number(id, "id")?,
-            circuit: circuit.cast::<PyTuple>().map_err(|_| refused("circuit", circuit))?.clone().unbind(),
+            circuit,
             unitary,
             angles,
             given: given
                 .map(|given| given.cast::<PyDict>().map_err(|_| refused("labels", given)))
                 .transpose()?
                 .map(|given| given.clone().unbind()),
-            origin: origin.cast::<Origin>().map_err(|_| refused("origin", origin))?.clone().unbind(),
+            origin: origin.clone().unbind(),
             labels: PyOnceLock::new(),
         })
     }
@@ -127,7 +135,7 @@ impl Record {
     /// The labels by name.
     ///
     /// A dict of `length`, `count_GATE` for each gate of the corpus, and the labels that were appended
-    /// with the record.
+    /// with the record. It is empty if the record has no circuit.
     #[getter]
     fn labels<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyDict>> {
         Ok(self.labels.get_or_try_init(py, || self.count_labels(py))?.bind(py))
@@ -142,7 +150,8 @@ impl Record {
         if let Some(angles) = &self.angles {
             return Ok(angles.bind(py).clone());
         }
-        let shape = (self.circuit.bind(py).len(), MAX_GATE_ANGLES);
+        let letters = self.circuit.as_ref().map_or(0, |circuit| circuit.bind(py).len());
+        let shape = (letters, MAX_GATE_ANGLES);
         py.import("numpy")?.call_method1("full", (shape, f64::NAN))
     }
 
@@ -264,7 +273,7 @@ impl Record {
         filename: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let class = py.import("qorpus._drawing")?.getattr("Drawing")?;
-        let drawing = class.call1((&self.circuit, self.qubits()))?;
+        let drawing = class.call1((self.letters(py)?, self.qubits()))?;
         if let Some(filename) = given(filename, "filename", path)? {
             drawing.call_method1("save", (filename,))?;
         }
@@ -277,12 +286,17 @@ impl Record {
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let circuit = self.circuit.bind(py);
-        let circuit = match circuit.len().saturating_sub(SHOWN_LETTERS) {
-            0 => circuit.repr()?.to_string(),
-            more => {
-                let first = circuit.get_slice(0, SHOWN_LETTERS).repr()?.to_string();
-                format!("{}, ... {more} more)", first.trim_end_matches(')'))
+        let circuit = match &self.circuit {
+            None => "None".to_owned(),
+            Some(circuit) => {
+                let circuit = circuit.bind(py);
+                match circuit.len().saturating_sub(SHOWN_LETTERS) {
+                    0 => circuit.repr()?.to_string(),
+                    more => {
+                        let first = circuit.get_slice(0, SHOWN_LETTERS).repr()?.to_string();
+                        format!("{}, ... {more} more)", first.trim_end_matches(')'))
+                    }
+                }
             }
         };
         Ok(format!("Record(id={}, circuit={circuit}, qubits={})", self.id, self.qubits()))
@@ -291,9 +305,14 @@ impl Record {
     fn __eq__(&self, py: Python<'_>, other: &Bound<'_, PyAny>) -> PyResult<bool> {
         let Ok(other) = other.cast::<Record>() else { return Ok(false) };
         let other = other.get();
+        let is_same = |one: &Option<Py<PyTuple>>, other: &Option<Py<PyTuple>>| match (one, other) {
+            (Some(one), Some(other)) => one.bind(py).eq(other),
+            (None, None) => Ok(true),
+            _ => Ok(false),
+        };
         Ok(self.id == other.id
             && self.order() == other.order()
-            && self.circuit.bind(py).eq(&other.circuit)?
+            && is_same(&self.circuit, &other.circuit)?
             && self.labels(py)?.eq(other.labels(py)?)?
             && py.import("numpy")?.call_method1("array_equal", (&self.unitary, &other.unitary))?.extract()?)
     }
@@ -313,14 +332,14 @@ impl Record {
     pub(crate) fn read(
         py: Python<'_>,
         id: u64,
-        circuit: Bound<'_, PyTuple>,
+        circuit: Option<Bound<'_, PyTuple>>,
         (unitary, angles): (Bound<'_, PyAny>, Option<Bound<'_, PyAny>>),
         given: Option<&BTreeMap<String, Label>>,
         origin: &Py<Origin>,
     ) -> PyResult<Record> {
         Ok(Record {
             id,
-            circuit: circuit.unbind(),
+            circuit: circuit.map(Bound::unbind),
             unitary: unitary.unbind(),
             angles: angles.map(Bound::unbind),
             given: match given {
@@ -333,8 +352,18 @@ impl Record {
     }
 
     fn convert<'py>(&self, py: Python<'py>, function: &str) -> PyResult<Bound<'py, PyAny>> {
-        let arguments = (&self.circuit, self.qubits(), self.matrices(py)?);
+        let arguments = (self.letters(py)?, self.qubits(), self.matrices(py)?);
         py.import("qorpus.interop")?.call_method1(function, arguments)
+    }
+
+    /// Returns the letters, or an error if the record has no circuit.
+    fn letters<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyTuple>> {
+        let refused = || {
+            let text =
+                format!("record {} is a Haar-random unitary and has no circuit; use its unitary", self.id);
+            invalid(py, text)
+        };
+        self.circuit.as_ref().map(|circuit| circuit.bind(py)).ok_or_else(refused)
     }
 
     /// Returns whether a letter has free angles.
@@ -347,9 +376,10 @@ impl Record {
 
     /// Counts the labels, in the order of `Records.labels`.
     fn count_labels(&self, py: Python<'_>) -> PyResult<Py<PyDict>> {
-        let gates = &self.origin.get().gates;
+        let Some(circuit) = &self.circuit else { return Ok(PyDict::new(py).unbind()) };
+        let (circuit, gates) = (circuit.bind(py), &self.origin.get().gates);
         let mut counts = vec![0u32; gates.len()];
-        for (number, letter) in self.circuit.bind(py).iter().enumerate() {
+        for (number, letter) in circuit.iter().enumerate() {
             let letter = letter.cast::<PyString>()?.to_str()?;
             // A letter is the name of a gate, which has no blanks, and qubits.
             let gate = letter.split(' ').next().unwrap_or_default();
@@ -374,7 +404,7 @@ impl Record {
         for (gate, count) in gates.iter().zip(counts) {
             labels.insert(format!("count_{gate}"), count.into_pyobject(py)?.into_any());
         }
-        labels.insert("length".into(), self.circuit.bind(py).len().into_pyobject(py)?.into_any());
+        labels.insert("length".into(), circuit.len().into_pyobject(py)?.into_any());
         let dict = PyDict::new(py);
         labels.into_iter().try_for_each(|(name, value)| dict.set_item(name, value))?;
         Ok(dict.unbind())

@@ -167,7 +167,8 @@ impl Records {
     ///         negative ones count from the end; or a bool array with an entry for each record.
     ///
     /// Returns:
-    ///     A list with a tuple of letters in time order for each id, such as ("h 0", "cx 0 1").
+    ///     A list with a tuple of letters in time order for each id, such as ("h 0", "cx 0 1"), or
+    ///     None if the records have no circuits.
     ///
     /// Raises:
     ///     qorpus.MissingRecord: a record does not exist, or is not generated yet.
@@ -181,7 +182,7 @@ impl Records {
         let circuits = self.read_circuits(py, ids)?;
         ids::check_room(py, circuits.len(), ids::objects(&circuits, ids::TUPLE_BYTES))?;
         let list = PyList::empty(py);
-        circuits.circuits().try_for_each(|circuit| list.append(self.tuple(py, circuit)?))?;
+        circuits.circuits().try_for_each(|circuit| list.append(self.circuit(py, circuit)?))?;
         Ok(list)
     }
 
@@ -261,7 +262,8 @@ impl Records {
     ///
     /// Returns:
     ///     A list with a dict for each id: `length`, `count_GATE` for each gate of the corpus, and
-    ///     the labels that were appended with the record.
+    ///     the labels that were appended with the record. It is empty if the records have no
+    ///     circuits.
     ///
     /// Raises:
     ///     qorpus.MissingRecord: a record does not exist, or is not generated yet.
@@ -348,7 +350,8 @@ impl Records {
         self.origin.get().matrices.bind(py).copy()
     }
 
-    /// The lengths of the shortest and longest possible circuit, in letters.
+    /// The lengths of the shortest and longest possible circuit, in letters; (0, 0) if the records
+    /// have no circuits.
     #[getter]
     fn lengths(&self) -> (usize, usize) {
         self.recipe.space().lengths()
@@ -358,6 +361,12 @@ impl Records {
     #[getter]
     fn stores_unitaries(&self) -> bool {
         self.recipe.stores_unitaries()
+    }
+
+    /// Whether the records have circuits. Haar-random unitaries have none.
+    #[getter]
+    fn has_circuits(&self) -> bool {
+        self.recipe.space().has_circuits()
     }
 
     #[getter]
@@ -539,7 +548,12 @@ impl Records {
             })
         });
         let read = (unitary, angles.transpose()?);
-        Record::read(py, id, self.tuple(py, circuit)?, read, given, &self.origin)
+        Record::read(py, id, self.circuit(py, circuit)?, read, given, &self.origin)
+    }
+
+    /// Returns the letters of a circuit; `None` if the records have no circuits.
+    fn circuit<'py>(&self, py: Python<'py>, circuit: Circuit<'_>) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        self.recipe.space().has_circuits().then(|| self.tuple(py, circuit)).transpose()
     }
 
     fn tuple<'py>(&self, py: Python<'py>, circuit: Circuit<'_>) -> PyResult<Bound<'py, PyTuple>> {

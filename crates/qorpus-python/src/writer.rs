@@ -149,7 +149,7 @@ impl Writer {
         let (alphabet, mut circuits) = (self.writer.recipe().alphabet(), Circuits::default());
         let (mut letters, mut written) = (Vec::with_capacity(32), Vec::new());
         letters::circuit(alphabet, circuit, &mut letters, &mut written)?;
-        circuits.push_circuit(Circuit { letters: &letters, angles: &written });
+        circuits.push_circuit(Circuit { letters: &letters, angles: &written, drawn: None });
         if let Some(angles) = angles {
             let row = py.import("numpy")?.call_method1("expand_dims", (angles, 0))?;
             circuits = letters::with_angles(alphabet, &circuits, &row)?;

@@ -54,7 +54,7 @@ fn made(recipe: &Recipe, ids: &[u64]) -> Rows {
     let mut rows = Rows::default();
     ids.iter().for_each(|&id| recipe.space().extend(id..id + 1, &mut rows.circuits));
     let mut unitaries = vec![Complex64::ZERO; 4 * ids.len()];
-    Kernel::new(recipe.alphabet()).unitaries(&rows.circuits, &mut Scratch::default(), &mut unitaries);
+    recipe.kernel().unitaries(&rows.circuits, &mut Scratch::default(), &mut unitaries);
     Dtype::Complex128.encode(&unitaries, &mut rows.unitaries);
     rows
 }

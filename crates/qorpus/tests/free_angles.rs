@@ -103,12 +103,12 @@ fn appended_angles_come_back() {
         let letters = [0, 4];
         for (angles, said) in [(&[][..], "1 free angle, but 0"), (&[0.1, 0.2], "but 2"), (&[f64::NAN], "NaN")]
         {
-            let circuit = Circuit { letters: &letters, angles };
+            let circuit = Circuit { letters: &letters, angles, drawn: None };
             let refused = writer.append(circuit, None, &[]).unwrap_err().to_string();
             assert!(refused.contains(said), "{refused}");
         }
         if unitaries {
-            let circuit = Circuit { letters: &[0], angles: &[0.3] };
+            let circuit = Circuit { letters: &[0], angles: &[0.3], drawn: None };
             let other = circuit_unitary("rz(0.4) 0", 2).unwrap();
             assert!(writer.append(circuit, Some(&other), &[]).unwrap_err().to_string().contains("rz(0.3) 0"));
         }

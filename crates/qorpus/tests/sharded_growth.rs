@@ -178,13 +178,16 @@ fn words_grow_where_chunks_stay() {
 }
 
 #[test]
-fn uniform_cliffords_grow() {
-    let make = |cliffords| RecipeOptions { cliffords: Some(cliffords), seed: 3, ..RecipeOptions::default() };
-    let (small, large) = (make(700).recipe().unwrap(), make(3_000).recipe().unwrap());
-    let (_directory, path) = new_directory();
-    generate(&path, &small);
-    generate(&path, &large);
-    check_equal(&path, &large, &made(&large));
+fn drawn_operators_grow() {
+    let cliffords = |count| RecipeOptions { cliffords: Some(count), seed: 3, ..RecipeOptions::default() };
+    let haar = |count| RecipeOptions { haar: Some(count), seed: 3, ..RecipeOptions::default() };
+    for make in [cliffords, haar] {
+        let (small, large) = (make(700).recipe().unwrap(), make(3_000).recipe().unwrap());
+        let (_directory, path) = new_directory();
+        generate(&path, &small);
+        generate(&path, &large);
+        check_equal(&path, &large, &made(&large));
+    }
 }
 
 #[test]

@@ -105,6 +105,25 @@ impl Alphabet {
         Ok(Alphabet::of_letters(qubits, coupling, gates, letters))
     }
 
+    /// Returns the alphabet without gates and letters, of unitaries that have no circuits.
+    ///
+    /// # Errors
+    /// Qubits out of range.
+    pub(crate) fn empty(qubits: usize) -> Result<Alphabet> {
+        if !(1..=MAX_QUBITS).contains(&qubits) {
+            return Err(Error::Qubits(qubits));
+        }
+        Ok(Alphabet::of_letters(qubits, Some(Coupling::All), Vec::new(), Vec::new()))
+    }
+
+    /// Refuses an alphabet without letters where circuits are written in it.
+    pub(crate) fn check_letters(&self) -> Result<()> {
+        if self.letters.is_empty() {
+            return Err(Error::EmptyAlphabet("circuits need letters; name at least one gate".into()));
+        }
+        Ok(())
+    }
+
     fn of_letters(
         qubits: usize,
         coupling: Option<Coupling>,

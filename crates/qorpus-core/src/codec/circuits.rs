@@ -251,6 +251,9 @@ impl<'a> CircuitBlock<'a> {
             return Err(Damage::Circuit);
         }
         let ids = self.first_id + records.start as u64..self.first_id + records.end as u64;
+        if codec.draws_unitaries {
+            circuits.draw(ids.clone());
+        }
         codec.free_angles.draw(ids, circuits);
         match self.stored_angles(before, known, codec, circuits) {
             Ok(rest) => Ok((reader, rest)),

@@ -35,6 +35,8 @@ pub struct Codec {
     /// The binary logarithm of the number of unitaries in a block.
     pub(crate) block_bits: u32,
     pub(crate) free_angles: FreeAngles,
+    /// Whether records have no circuits, but unitaries that are drawn by their ids.
+    pub(crate) draws_unitaries: bool,
 }
 
 impl Codec {
@@ -62,6 +64,7 @@ impl Codec {
             unitary_bytes,
             block_bits: (UNITARY_BLOCK_BYTES / unitary_bytes.max(1)).max(1).ilog2(),
             free_angles: FreeAngles::of(recipe),
+            draws_unitaries: !recipe.space().has_circuits(),
         }
     }
 

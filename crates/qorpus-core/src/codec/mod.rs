@@ -172,7 +172,7 @@ mod tests {
     use super::*;
     use crate::alphabet::Alphabet;
     use crate::codec::layout::{ENTRY_BYTES, copying};
-    use crate::kernel::{Kernel, Scratch};
+    use crate::kernel::Scratch;
     use crate::recipe::Recipe;
     use crate::recipe::dtype::Dtype;
     use crate::space::Space;
@@ -201,7 +201,7 @@ mod tests {
         let (mut chunk, mut unitaries) = (Chunk::default(), Vec::new());
         if stored.is_some() {
             unitaries.resize(circuits.len() << (2 * qubits), Complex64::ZERO);
-            Kernel::new(recipe.alphabet()).unitaries(&circuits, &mut Scratch::default(), &mut unitaries);
+            recipe.kernel().unitaries(&circuits, &mut Scratch::default(), &mut unitaries);
         }
         codec.encode(5, &circuits, &unitaries, &mut chunk);
         Case { recipe, codec, circuits, unitaries, chunk }
@@ -257,6 +257,40 @@ mod tests {
         }
     }
 
+    /// The records 5.. of a space of Haar-random unitaries, as a chunk.
+    fn haar_case(qubits: usize, count: u64, stored: Option<Dtype>) -> Case {
+        let alphabet = Space::alphabet_of_haar(qubits).unwrap();
+        let space = Space::haar(&alphabet, count + 5, 3).unwrap();
+        let recipe = Recipe::new(alphabet, space, stored.unwrap_or(Dtype::Complex128), stored.is_some());
+        let (codec, circuits) = (Codec::new(&recipe), recipe.space().listed(5..count + 5));
+        let (mut chunk, mut unitaries) = (Chunk::default(), Vec::new());
+        if stored.is_some() {
+            unitaries.resize(circuits.len() << (2 * qubits), Complex64::ZERO);
+            recipe.kernel().unitaries(&circuits, &mut Scratch::default(), &mut unitaries);
+        }
+        codec.encode(5, &circuits, &unitaries, &mut chunk);
+        Case { recipe, codec, circuits, unitaries, chunk }
+    }
+
+    /// Records without circuits take no room beside their unitaries, and come back with their ids.
+    #[test]
+    fn records_without_circuits_come_back() {
+        for (qubits, stored) in [(1, Some(Dtype::Complex128)), (2, Some(Dtype::Complex64)), (8, None)] {
+            let case = haar_case(qubits, 200, stored);
+            comes_back(&case);
+            assert_eq!(case.chunk.circuits.len(), 4 * ENTRY_BYTES);
+            let mut found = Circuits::default();
+            case.codec.decode(&case.chunk.as_ref(), &mut found).unwrap();
+            assert_eq!(found.all_drawn(), Some(&(5..205).collect::<Vec<u64>>()[..]));
+            found.clear();
+            let (span, len) = (case.chunk.as_ref().span(), case.chunk.circuits.len());
+            let mut fetch = copying(&case.chunk.circuits);
+            let (positions, buffer) = ([3, 199, 64, 0, 3], &mut Vec::new());
+            case.codec.circuits_at(span, len, &positions, buffer, &mut fetch, &mut found).unwrap();
+            assert_eq!(found.all_drawn(), Some(&[8, 204, 69, 5, 8][..]));
+        }
+    }
+
     #[test]
     fn circuits_take_the_promised_room() {
         for (gates, bits) in [("h,s,t", 2), ("h,s,sdg,t,tdg", 3)] {
@@ -289,6 +323,7 @@ mod tests {
         for intact in [
             case("h,t", 1, 130, (2, 9), Some(Dtype::Complex64)),
             appended(case("h,rz(?)", 1, 70, (0, 3), Some(Dtype::Complex64))),
+            haar_case(1, 70, Some(Dtype::Complex64)),
         ] {
             finds_every_flipped_bit(&intact);
         }

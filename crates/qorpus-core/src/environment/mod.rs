@@ -16,7 +16,7 @@ use crate::environment::targets::Targets;
 use crate::environment::task::Task;
 use crate::error::{Error, Result};
 use crate::space::Space;
-use crate::space::philox::number_below;
+use crate::random::philox::number_below;
 use num_complex::Complex64;
 use std::ops::Range;
 use std::sync::Arc;

@@ -10,6 +10,8 @@
 //!
 //! and at the end every zero becomes +0. The sign of a zero never changes another number, so a
 //! kernel may leave out terms whose coefficient is zero without changing a bit.
+//!
+//! Unitaries that have no circuits are drawn by [`Haar`].
 
 pub(crate) mod free_letter;
 pub(crate) mod free_numbers;
@@ -30,21 +32,24 @@ use crate::kernel::prefix_table::PrefixTable;
 use crate::kernel::representation::{AlignedBuffer, Representation, RepresentationTask};
 use crate::kernel::row_updates::{RowUpdate, RowUpdates, SplitRows, row_updates};
 use crate::kernel::small::{SmallLetters, SmallUnitaries};
+use crate::random::haar::{Haar, HaarScratch};
 use crate::simd::dispatch::{self, InstructionSet, SimdTask};
 use crate::simd::vector::{self, Vector};
 use num_complex::Complex64;
 use std::sync::OnceLock;
 
 /// The memory that a kernel reuses from batch to batch: unitaries of prefixes, the current unitary,
-/// and numbers of letters with free angles.
+/// numbers of letters with free angles, and those of drawn unitaries.
 #[derive(Debug, Default)]
 pub struct Scratch {
     prefixes: AlignedBuffer,
     current: AlignedBuffer,
     numbers: FreeNumbers,
+    haar: HaarScratch,
 }
 
-/// A kernel that computes unitaries of circuits over one alphabet, on one to eight qubits.
+/// A kernel that computes unitaries of circuits over one alphabet, on one to eight qubits, or draws
+/// unitaries without circuits.
 #[derive(Debug, Clone)]
 pub struct Kernel {
     instructions: InstructionSet,
@@ -52,6 +57,8 @@ pub struct Kernel {
     letters: PreparedLetters,
     /// The letters, if some have free angles.
     free: Option<FreeLetters>,
+    /// The sampler of unitaries, if they are drawn. Then there are no letters.
+    haar: Option<Haar>,
     /// The table of prefixes, computed when the work is worth it.
     prefix_table: OnceLock<PrefixTable>,
 }
@@ -79,7 +86,20 @@ impl Kernel {
             PreparedLetters::Rows(letters) => letters[number].iter().flat_map(RowUpdate::numbers).collect(),
         };
         let free = FreeLetters::new(alphabet, prepared);
-        Kernel { instructions, dim: alphabet.dim(), letters, free, prefix_table: OnceLock::new() }
+        let dim = alphabet.dim();
+        Kernel { instructions, dim, letters, free, haar: None, prefix_table: OnceLock::new() }
+    }
+
+    /// Creates the kernel of unitaries that are drawn by the ids of their records.
+    pub fn haar(haar: Haar) -> Kernel {
+        Kernel {
+            instructions: InstructionSet::best(),
+            dim: haar.dim(),
+            letters: PreparedLetters::Rows(Vec::new()),
+            free: None,
+            haar: Some(haar),
+            prefix_table: OnceLock::new(),
+        }
     }
 
     /// Writes the unitaries of `circuits`, in order, row-major, to `out`.
@@ -90,9 +110,14 @@ impl Kernel {
     ///
     /// # Panics
     /// If `out` does not hold exactly one 2^n x 2^n matrix for each circuit, a letter is not in the
-    /// alphabet, or a circuit has other angles than its letters.
+    /// alphabet, a circuit has other angles than its letters, or unitaries are to be drawn for
+    /// records without ids.
     pub fn unitaries(&self, circuits: &Circuits, scratch: &mut Scratch, out: &mut [Complex64]) {
         assert_eq!(out.len(), circuits.len() * self.dim * self.dim, "one matrix for each circuit");
+        if let Some(haar) = &self.haar {
+            let ids = circuits.all_drawn().expect("an id for each unitary that is drawn");
+            return haar.unitaries(ids, &mut scratch.haar, out);
+        }
         match self.free {
             None => self.run(UnitaryBatch::<false> { kernel: self, circuits, scratch, out }),
             Some(_) => self.run(UnitaryBatch::<true> { kernel: self, circuits, scratch, out }),
@@ -256,6 +281,33 @@ mod tests {
         gates.push(Gate::custom("dense", dense, matrix).unwrap());
         gates.retain(|gate| gate.qubits() <= qubits);
         Alphabet::new(gates, qubits, Coupling::All).unwrap()
+    }
+
+    /// Unitaries belong to ids, in any order and number.
+    #[test]
+    fn drawn_unitaries_are_those_of_the_sampler() {
+        for qubits in 1..=4 {
+            let (haar, size) = (Haar::new(5, qubits), 1 << (2 * qubits));
+            let (ids, mut circuits) = ([7, 1 << 40, 0, 7, 8], Circuits::default());
+            ids.iter().for_each(|&id| circuits.push_drawn(id..id + 1));
+            let mut out = vec![Complex64::ONE; ids.len() * size];
+            Kernel::haar(haar.clone()).unitaries(&circuits, &mut Scratch::default(), &mut out);
+            for (id, unitary) in ids.into_iter().zip(out.chunks(size)) {
+                let mut expected = vec![Complex64::ZERO; size];
+                haar.unitaries(&[id], &mut HaarScratch::default(), &mut expected);
+                assert_eq!(bits(unitary), bits(&expected), "{qubits} qubits, {id}");
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "an id for each unitary that is drawn")]
+    fn unitaries_are_not_drawn_without_ids() {
+        let mut circuits = Circuits::default();
+        circuits.push_drawn(3..4);
+        circuits.push([]);
+        let mut out = vec![Complex64::ONE; 8];
+        Kernel::haar(Haar::new(5, 1)).unitaries(&circuits, &mut Scratch::default(), &mut out);
     }
 
     fn bits(unitary: &[Complex64]) -> Vec<[u64; 2]> {

@@ -28,7 +28,7 @@ const BORDER_NORM: f64 = 1e-11;
 pub struct UnitarySplit {
     seed: u64,
     letters: SplitLetters,
-    /// Whether some gate has no matrix, or has free angles.
+    /// Whether some gate has no matrix, or has free angles, or records have no circuits.
     needs_unitaries: bool,
 }
 
@@ -47,14 +47,16 @@ impl UnitarySplit {
         let is_bounded = !space.is_appended() || space.enumerates().is_some();
         let up_to = Equivalence::GlobalPhase;
         let holds = |exact: &ExactLetters| is_bounded && exact.holds(space.lengths().1);
-        let letters = match ExactLetters::new(alphabet, up_to).ok().filter(holds) {
+        let exact = space.has_circuits().then(|| ExactLetters::new(alphabet, up_to).ok()).flatten();
+        let letters = match exact.filter(holds) {
             Some(exact) => SplitLetters::Exact(exact),
             None => {
                 let keys = |_| ApproximateLetters::keys(alphabet.dim(), up_to);
                 SplitLetters::Approximate(ApproximateLetters::new(alphabet, up_to).unwrap_or_else(keys))
             }
         };
-        let needs_unitaries = alphabet.gates().iter().any(|gate| gate.matrix().is_empty());
+        let needs_unitaries =
+            !space.has_circuits() || alphabet.gates().iter().any(|gate| gate.matrix().is_empty());
         UnitarySplit { seed, letters, needs_unitaries }
     }
 
@@ -64,7 +66,7 @@ impl UnitarySplit {
     }
 
     /// Returns whether letters do not determine unitaries, because some gate has no matrix, or has
-    /// free angles. Then use [`side_of_unitary`](UnitarySplit::side_of_unitary).
+    /// free angles, or records have no circuits. Then use [`side_of_unitary`](UnitarySplit::side_of_unitary).
     pub fn needs_unitaries(&self) -> bool {
         self.needs_unitaries
     }

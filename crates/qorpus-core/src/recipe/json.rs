@@ -42,6 +42,7 @@ impl Recipe {
                     SpaceText::Random(RandomText::new(self.space.len(), *seed, constraints))
                 }
                 &SpaceKind::Cliffords { seed } => SpaceText::Cliffords { records: self.space.len(), seed },
+                &SpaceKind::Haar { seed } => SpaceText::Haar { records: self.space.len(), seed },
                 SpaceKind::Appended => SpaceText::Appended,
                 SpaceKind::Distinct(distinct) => SpaceText::Distinct(distinct.clone()),
             },
@@ -80,8 +81,14 @@ impl Recipe {
                 Gate::custom(&name, qubits, entries.collect())
             }
         });
-        let gates = gates.collect::<Result<_>>()?;
+        let gates: Vec<_> = gates.collect::<Result<_>>()?;
         let alphabet = match (text.coupling, text.letters) {
+            (Some(coupling), None) if matches!(text.space, SpaceText::Haar { .. }) => {
+                if !gates.is_empty() || coupling != Coupling::All.to_string() {
+                    return refused("Haar-random unitaries have no gates, and the coupling 'all'".into());
+                }
+                Space::alphabet_of_haar(text.qubits)?
+            }
             (Some(coupling), None) => Alphabet::new(gates, text.qubits, Coupling::parse(&coupling)?)?,
             (None, Some(letters)) => Alphabet::stored(gates, text.qubits, &letters.0)?,
             _ => return refused("it needs either a coupling or letters".into()),
@@ -101,6 +108,7 @@ impl Recipe {
                 Space::constrained(&alphabet, records, seed, (min, max), constraints)?
             }
             SpaceText::Cliffords { records, seed } => Space::cliffords(&alphabet, records, seed)?,
+            SpaceText::Haar { records, seed } => Space::haar(&alphabet, records, seed)?,
         };
         if space.lengths() != text.length {
             let (min, max) = space.lengths();
@@ -139,6 +147,7 @@ enum SpaceText {
     Words,
     Random(RandomText),
     Cliffords { records: u64, seed: u64 },
+    Haar { records: u64, seed: u64 },
     Appended,
     Distinct(Distinct),
 }

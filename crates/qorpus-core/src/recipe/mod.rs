@@ -10,6 +10,7 @@ use crate::arithmetic::Equivalence;
 use crate::bits;
 use crate::error::{Error, Result};
 use crate::gate::Gate;
+use crate::kernel::Kernel;
 use crate::recipe::dtype::Dtype;
 use crate::space::distinct::Distinct;
 use crate::space::{Space, SpaceKind};
@@ -128,7 +129,7 @@ impl Recipe {
         match self.space.kind() {
             _ if self.alphabet.coupling().is_none() || self.alphabet.has_free_angles() => 2,
             SpaceKind::Random { constraints, .. } if !constraints.is_empty() => 2,
-            SpaceKind::Cliffords { .. } => 2,
+            SpaceKind::Cliffords { .. } | SpaceKind::Haar { .. } => 2,
             _ => 1,
         }
     }
@@ -141,6 +142,15 @@ impl Recipe {
     /// Returns the circuits.
     pub fn space(&self) -> &Space {
         &self.space
+    }
+
+    /// Creates the kernel that computes the unitaries of its records, or draws them. Letters of
+    /// opaque gates do nothing: see [`check`](Recipe::check).
+    pub fn kernel(&self) -> Kernel {
+        match self.space.haar_sampler() {
+            Some(haar) => Kernel::haar(haar.clone()),
+            None => Kernel::new(&self.alphabet),
+        }
     }
 
     /// Returns the type of the unitaries' entries, stored or computed on reading.
@@ -208,7 +218,7 @@ impl Recipe {
     }
 
     /// Returns whether its records are the first ones of `larger`, which agrees with it in all but
-    /// the number of random circuits, the longest word, or the bound of an enumeration. A recipe
+    /// the number of random records, the longest word, or the bound of an enumeration. A recipe
     /// begins itself.
     pub fn begins(&self, larger: &Recipe) -> bool {
         let (space, chunk_records) = (larger.space.clone(), larger.chunk_records);
@@ -249,12 +259,27 @@ impl Recipe {
                 let plural = if self.space.len() == 1 { "" } else { "s" };
                 format!("{} uniformly random Clifford operator{plural}, seed {seed}", self.space.len())
             }
+            SpaceKind::Haar { seed } => return self.summary_of_haar(*seed),
             SpaceKind::Appended => "appended circuits".into(),
             SpaceKind::Distinct(distinct) => self.summary_of(distinct),
         };
+        let (gates, unitaries) = (gates.join(", "), self.summary_of_unitaries());
+        format!("{gates} on {qubits} qubit{plural}{coupling}; {circuits}; {unitaries}")
+    }
+
+    fn summary_of_unitaries(&self) -> String {
         let stored = if self.unitaries { "stored" } else { "computed on reading" };
-        let unitaries = format!("{} unitaries {stored}", self.dtype.name());
-        format!("{} on {qubits} qubit{plural}{coupling}; {circuits}; {unitaries}", gates.join(", "))
+        format!("{} unitaries {stored}", self.dtype.name())
+    }
+
+    fn summary_of_haar(&self, seed: u64) -> String {
+        let (count, qubits) = (self.space.len(), self.alphabet.qubits());
+        let unitaries = if count == 1 { "unitary" } else { "unitaries" };
+        let plural = if qubits == 1 { "" } else { "s" };
+        format!(
+            "{count} Haar-random {unitaries} on {qubits} qubit{plural}, without circuits, seed {seed}; {}",
+            self.summary_of_unitaries()
+        )
     }
 
     fn summary_of(&self, Distinct { up_to, costs, most_cost }: &Distinct) -> String {
@@ -333,6 +358,51 @@ mod tests {
         {
             assert!(Recipe::from_json(&json.replacen(from, to, 1)).is_err(), "{from} -> {to}");
         }
+    }
+
+    /// The identity of every corpus of Haar-random unitaries.
+    #[test]
+    fn json_of_haar_random_unitaries_is_frozen() {
+        let recipe = |qubits, records, unitaries| {
+            let alphabet = Space::alphabet_of_haar(qubits).unwrap();
+            let space = Space::haar(&alphabet, records, 7).unwrap();
+            Recipe::new(alphabet, space, Dtype::Complex128, unitaries)
+        };
+        let json = recipe(2, 1000, true).to_json();
+        assert_eq!(
+            json,
+            r#"{"format_version":2,"qubits":2,"gates":[],"coupling":"all","length":[0,0],"#.to_owned()
+                + r#""space":{"haar":{"records":1000,"seed":7}},"dtype":"complex128","unitaries":true,"#
+                + r#""chunk_records":240}"#
+        );
+        for (qubits, unitaries) in [(1, true), (2, true), (8, true), (1, false), (8, false)] {
+            let recipe = recipe(qubits, 1000, unitaries);
+            assert_eq!(Recipe::from_json(&recipe.to_json()).unwrap(), recipe);
+        }
+        for (from, to) in [
+            ("[0,0]", "[0,1]"),
+            (r#""gates":[]"#, r#""gates":["h"]"#),
+            (r#""coupling":"all""#, r#""coupling":"line""#),
+            (r#""coupling":"all""#, r#""letters":[]"#),
+            (r#":2,"qubits""#, r#":1,"qubits""#),
+            (r#""qubits":2"#, r#""qubits":9"#),
+            (r#""qubits":2"#, r#""qubits":0"#),
+            ("1000", "0"),
+            (r#""haar":{"records""#, r#""random":{"records""#),
+            (r#""haar":{"records""#, r#""cliffords":{"records""#),
+            (r#"{"haar":{"records":1000,"seed":7}}"#, r#""words""#),
+            (r#"[0,0],"space":{"haar":{"records":1000,"seed":7}}"#, r#"[0,65535],"space":"appended""#),
+        ] {
+            assert_ne!(json.replacen(from, to, 1), json, "{from}");
+            assert!(Recipe::from_json(&json.replacen(from, to, 1)).is_err(), "{from} -> {to}");
+        }
+        assert!(recipe(2, 10, true).begins(&recipe(2, 11, true)));
+        assert!(!recipe(2, 11, true).begins(&recipe(2, 10, true)));
+        assert!(!recipe(2, 10, true).begins(&recipe(1, 11, true)));
+        assert_eq!(
+            recipe(1, 1, false).summary(),
+            "1 Haar-random unitary on 1 qubit, without circuits, seed 7; complex128 unitaries computed on reading"
+        );
     }
 
     #[test]

@@ -14,9 +14,9 @@
 use crate::alphabet::Alphabet;
 use crate::circuit::Circuits;
 use crate::gate::rotation::MAX_GATE_ANGLES;
+use crate::random::philox::{BATCH, blocks_of_angles};
 use crate::simd::acos::acos;
 use crate::simd::dispatch::{InstructionSet, SimdTask};
-use crate::space::philox::{BATCH, blocks_of_angles};
 use std::f64::consts::PI;
 use std::ops::Range;
 use std::sync::Arc;

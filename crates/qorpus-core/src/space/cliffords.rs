@@ -12,8 +12,8 @@ use crate::alphabet::coupling::Coupling;
 use crate::circuit::Circuits;
 use crate::error::Result;
 use crate::gate::Gate;
+use crate::random::philox::{RandomWords, RangeProduct, draw};
 use crate::space::pauli_pair::{LetterBuffer, Numbers, PauliPair, most_letters};
-use crate::space::philox::{RandomWords, RangeProduct, draw};
 use std::ops::Range;
 
 /// The gates of the circuits. On one qubit there is no `cx`.

@@ -6,13 +6,13 @@
 use crate::alphabet::Alphabet;
 use crate::circuit::Circuits;
 use crate::error::Result;
+use crate::random::philox::{BATCH, RandomWords, RangeProduct, consecutive_blocks, draw};
 use crate::simd::dispatch::{InstructionSet, SimdTask};
 use crate::space::constraints::Constraints;
 use crate::space::letter_class::LetterClasses;
 use crate::space::letter_state::{CircuitInState, LetterStates};
 use crate::space::marked_letter::{MarkedCircuit, MarkedLetters};
 use crate::space::partial_circuit::PartialCircuit;
-use crate::space::philox::{BATCH, RandomWords, RangeProduct, consecutive_blocks, draw};
 use crate::space::thresholds::Thresholds;
 use std::ops::Range;
 

@@ -7,20 +7,18 @@ pub(crate) mod cliffords;
 mod constrained;
 pub(crate) mod constraints;
 pub(crate) mod distinct;
-pub(crate) mod haar;
 mod letter_class;
 mod letter_state;
 mod marked_letter;
-mod normal;
 mod partial_circuit;
 pub(crate) mod pauli_pair;
-pub(crate) mod philox;
 pub(crate) mod sampler;
 mod thresholds;
 
 use crate::alphabet::Alphabet;
 use crate::circuit::{Circuits, MAX_LENGTH};
 use crate::error::{Error, Result};
+use crate::random::haar::Haar;
 use crate::space::angles::AngleSampler;
 use crate::space::cliffords::CliffordSampler;
 use crate::space::constrained::ConstrainedSampler;
@@ -38,7 +36,7 @@ const MAX_RECORDS: u64 = 1 << 63;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Space {
     kind: SpaceKind,
-    /// The sampler of random circuits.
+    /// The sampler of random records.
     sampler: Option<CircuitSampler>,
     /// The sampler of their free angles, if letters have any.
     angles: Option<AngleSampler>,
@@ -48,12 +46,14 @@ pub struct Space {
     len: u64,
 }
 
-/// A sampler of random circuits.
+/// A sampler of random records.
 #[derive(Debug, Clone, PartialEq)]
 enum CircuitSampler {
     Uniform(Sampler),
     Constrained(Arc<ConstrainedSampler>),
     Cliffords(CliffordSampler),
+    /// Records without circuits, whose unitaries the kernel draws.
+    Haar(Haar),
 }
 
 /// The kind of a [`Space`].
@@ -70,6 +70,11 @@ pub enum SpaceKind {
     },
     /// Independent Clifford operators, uniform over the group up to global phases.
     Cliffords {
+        /// The seed of the generator.
+        seed: u64,
+    },
+    /// Independent Haar-random unitaries, without circuits.
+    Haar {
         /// The seed of the generator.
         seed: u64,
     },
@@ -101,6 +106,7 @@ impl Space {
     /// # Errors
     /// [`Error::Distinct`], [`Error::Length`] if `max` is too large, or [`Error::FreeAngle`].
     pub fn distinct(alphabet: &Alphabet, distinct: Distinct, max: usize) -> Result<Space> {
+        alphabet.check_letters()?;
         alphabet.check_fixed("distinct unitaries need")?;
         check_lengths(0, max)?;
         distinct.check(alphabet, max)?;
@@ -113,6 +119,7 @@ impl Space {
     /// # Errors
     /// A reversed or too large range of lengths, more than 2^63 words, or a gate with free angles.
     pub fn words(alphabet: &Alphabet, min: usize, max: usize) -> Result<Space> {
+        alphabet.check_letters()?;
         alphabet.check_fixed("words need")?;
         check_lengths(min, max)?;
         let mut len = 0u64;
@@ -152,6 +159,7 @@ impl Space {
         (min, max): (usize, usize),
         constraints: Constraints,
     ) -> Result<Space> {
+        alphabet.check_letters()?;
         check_lengths(min, max)?;
         check_records(len)?;
         let sampler = if constraints.is_empty() {
@@ -192,7 +200,32 @@ impl Space {
         Ok(Space { sampler: Some(CircuitSampler::Cliffords(sampler)), ..space })
     }
 
-    /// Returns the number of circuits.
+    /// Returns the alphabet of [`Space::haar`]: no gates and no letters, on `qubits` qubits.
+    ///
+    /// # Errors
+    /// A number of qubits that is not supported.
+    pub fn alphabet_of_haar(qubits: usize) -> Result<Alphabet> {
+        Alphabet::empty(qubits)
+    }
+
+    /// Returns the space of `len` independent Haar-random unitaries. Its records have no circuits:
+    /// as circuits they are empty and carry their ids, from which the unitaries are drawn.
+    ///
+    /// Unitary i depends on `seed` and i alone; the algorithm is specified in `docs/format.md`.
+    ///
+    /// # Errors
+    /// Another alphabet than [`Space::alphabet_of_haar`], no records, or more than 2^63.
+    pub fn haar(alphabet: &Alphabet, len: u64, seed: u64) -> Result<Space> {
+        check_records(len)?;
+        if !alphabet.letters().is_empty() {
+            return Err(Error::Recipe("Haar-random unitaries have no circuits, and so no gates".into()));
+        }
+        let sampler = CircuitSampler::Haar(Haar::new(seed, alphabet.qubits()));
+        let space = Space::of(SpaceKind::Haar { seed }, alphabet, 0, 0, len);
+        Ok(Space { sampler: Some(sampler), ..space })
+    }
+
+    /// Returns the number of records.
     #[expect(clippy::len_without_is_empty, reason = "a space is never empty")]
     pub fn len(&self) -> u64 {
         self.len
@@ -214,6 +247,11 @@ impl Space {
         matches!(self.kind, SpaceKind::Appended | SpaceKind::Distinct(_))
     }
 
+    /// Returns whether its records have circuits.
+    pub fn has_circuits(&self) -> bool {
+        !matches!(self.kind, SpaceKind::Haar { .. })
+    }
+
     /// Returns the enumeration, if it is a space of distinct unitaries.
     pub fn enumerates(&self) -> Option<&Distinct> {
         match &self.kind {
@@ -223,11 +261,11 @@ impl Space {
     }
 
     /// Returns whether its records are the first ones of `larger`, which differs only in its size:
-    /// the number of random circuits, the longest word, or the bound of an enumeration.
+    /// the number of random records, the longest word, or the bound of an enumeration.
     pub(crate) fn begins(&self, larger: &Space) -> bool {
         let mut resized = self.clone();
         let is_no_smaller = match (&mut resized.kind, &larger.kind) {
-            (SpaceKind::Random { .. } | SpaceKind::Cliffords { .. }, _) => {
+            (SpaceKind::Random { .. } | SpaceKind::Cliffords { .. } | SpaceKind::Haar { .. }, _) => {
                 resized.len = larger.len;
                 self.len <= larger.len
             }
@@ -279,6 +317,7 @@ impl Space {
             Some(CircuitSampler::Uniform(sampler)) => sampler.circuits(indices.clone(), out),
             Some(CircuitSampler::Constrained(sampler)) => sampler.circuits(indices.clone(), out),
             Some(CircuitSampler::Cliffords(sampler)) => sampler.circuits(indices.clone(), out),
+            Some(CircuitSampler::Haar(_)) => out.push_drawn(indices.clone()),
             None if indices.is_empty() => {}
             None => {
                 assert!(self.kind == SpaceKind::Words, "appended circuits cannot be computed");
@@ -298,6 +337,14 @@ impl Space {
     /// Returns the sampler of the free angles of its circuits, if they are drawn.
     pub(crate) fn angles(&self) -> Option<&AngleSampler> {
         self.angles.as_ref()
+    }
+
+    /// Returns the sampler of its unitaries, if they are drawn.
+    pub(crate) fn haar_sampler(&self) -> Option<&Haar> {
+        match &self.sampler {
+            Some(CircuitSampler::Haar(sampler)) => Some(sampler),
+            _ => None,
+        }
     }
 
     /// Returns the circuits with these indices.
@@ -396,6 +443,13 @@ mod tests {
         assert_eq!(Space::words(&two, 63, 63).unwrap().len(), 1 << 63);
         assert_eq!(Space::words(&two, 0, 63), Err(Error::SpaceTooLarge));
         assert_eq!(Space::words(&two, 0, 60_000), Err(Error::SpaceTooLarge));
+        let none = Space::alphabet_of_haar(1).unwrap();
+        assert!(matches!(Space::words(&none, 0, 2), Err(Error::EmptyAlphabet(_))));
+        assert!(matches!(Space::random(&none, 9, 0, 0, 2), Err(Error::EmptyAlphabet(_))));
+        assert!(matches!(Space::haar(&two, 9, 0), Err(Error::Recipe(_))));
+        assert_eq!(Space::haar(&none, 0, 0), Err(Error::NoRecords));
+        assert_eq!(Space::haar(&none, (1 << 63) + 1, 0), Err(Error::SpaceTooLarge));
+        assert_eq!(Space::alphabet_of_haar(9), Err(Error::Qubits(9)));
         assert!(matches!(Space::words(&two, 3, 2), Err(Error::Length { .. })));
         assert!(matches!(Space::words(&two, 0, 65_536), Err(Error::Length { .. })));
         assert_eq!(Space::random(&two, 0, 0, 1, 2), Err(Error::NoRecords));

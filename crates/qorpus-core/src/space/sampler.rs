@@ -1,8 +1,8 @@
 //! Samplers: circuits drawn by Philox words, several records at once.
 
 use crate::circuit::Circuits;
+use crate::random::philox::{BATCH, RandomWords, RangeProduct, blocks, draw};
 use crate::simd::dispatch::{InstructionSet, SimdTask};
-use crate::space::philox::{BATCH, RandomWords, RangeProduct, blocks, draw};
 use std::ops::Range;
 use std::sync::Arc;
 

@@ -92,7 +92,7 @@ impl SharedRecipe {
         Arc::new(SharedRecipe {
             identity: RecipeIdentity::of(&stored),
             codec: stored.codec(),
-            kernel: Kernel::new(stored.recipe.alphabet()),
+            kernel: stored.recipe.kernel(),
             buffer_pool: UnitaryBufferPool::default(),
             stored,
         })

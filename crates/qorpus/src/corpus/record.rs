@@ -8,13 +8,15 @@ use std::collections::BTreeMap;
 pub struct Record {
     /// Its position in the corpus.
     pub id: u64,
-    /// Its letters in time order, as numbers in the alphabet.
+    /// Its letters in time order, as numbers in the alphabet; empty if the records of its recipe
+    /// [have no circuits](qorpus_core::Space::has_circuits).
     pub circuit: Vec<u16>,
     /// The angles in radians of its letters with free angles, in the order of the letters.
     pub angles: Vec<f64>,
     /// Its unitary, row-major, 2^n x 2^n, with the corpus's precision.
     pub unitary: Vec<Complex64>,
-    /// Its labels by name: `length`, the count of each gate (`count_h`), and the given labels.
+    /// Its labels by name: `length`, the count of each gate (`count_h`), and the given labels; none
+    /// without a circuit.
     pub labels: BTreeMap<String, Label>,
 }
 
@@ -22,12 +24,15 @@ pub struct Record {
 pub(crate) type GivenLabels = BTreeMap<String, Label>;
 
 /// Returns all labels of a record: its length, the count of each gate of the recipe, and the
-/// `given` ones.
+/// `given` ones. Without a circuit there is nothing to count.
 pub(crate) fn labels_of(
     recipe: &Recipe,
     circuit: &[u16],
     given: BTreeMap<String, Label>,
 ) -> BTreeMap<String, Label> {
+    if !recipe.space().has_circuits() {
+        return given;
+    }
     let alphabet = recipe.alphabet();
     let mut counts = vec![0i64; alphabet.gates().len()];
     circuit.iter().for_each(|&letter| counts[alphabet.letters()[usize::from(letter)].gate] += 1);

@@ -6,7 +6,7 @@ use crate::distinct::parallel::{Threads, parallel};
 use crate::error::Result;
 use crate::options::job::threads;
 use crate::tables::levels::Level;
-use qorpus_core::{Circuits, Complex64, Equivalence, Kernel, Scratch, Target, distance};
+use qorpus_core::{Circuits, Complex64, Equivalence, Scratch, Target, distance};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Records that a thread compares at once.
@@ -63,7 +63,7 @@ pub(super) fn scan(
     stop: &mut dyn FnMut() -> bool,
 ) -> Result<Option<Vec<Nearest>>> {
     let records = levels.last().map_or(0, |last| last.ids().end);
-    let (kernel, dim) = (Kernel::new(corpus.recipe().alphabet()), corpus.recipe().alphabet().dim());
+    let (kernel, dim) = (corpus.recipe().kernel(), corpus.recipe().alphabet().dim());
     let (path, stopped) = (corpus.path().to_owned(), AtomicBool::new(false));
     type State = (CorpusFile, Circuits, Scratch, Vec<Complex64>);
     let begin = || Ok((CorpusFile::open(&path)?, Circuits::default(), Scratch::default(), Vec::new()));

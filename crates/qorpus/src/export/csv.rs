@@ -5,7 +5,7 @@
 //! `u_0_0_im`, `u_0_1_re`, ... with the fewest digits that give the same number again, as binary64
 //! or, if the corpus is complex64, binary32. A label that a record does not have is an empty field,
 //! as is an empty text. Texts are written unchanged, with a warning about texts that a spreadsheet
-//! treats as formulas.
+//! treats as formulas. Without circuits, `circuit` and `length` are empty fields.
 
 use crate::corpus::record::GivenLabels;
 use crate::corpus::scan::Batch;
@@ -76,19 +76,21 @@ impl Csv<'_> {
         N: Serialize,
         I: Iterator<Item = N>,
     {
-        let alphabet = self.recipe.alphabet();
+        let (alphabet, has_circuits) = (self.recipe.alphabet(), self.recipe.space().has_circuits());
         let unitaries = batch.unitaries.chunks_exact(alphabet.dim().pow(2) * self.recipe.dtype().bytes());
         let (mut counts, mut entries) = (Vec::new(), Vec::new());
         for (position, (circuit, unitary)) in batch.circuits.iter().zip(unitaries).enumerate() {
             count_gates(alphabet, circuit, &mut counts);
+            let text = || alphabet.text(circuit, batch.circuits.angles(position));
             entries.clear();
             entries.extend(numbers(unitary));
             let id = batch.first_id + position as u64;
             let given = self.table.fields(id, given.get(position));
             self.table.append((
                 id,
-                alphabet.text(circuit, batch.circuits.angles(position)),
-                &counts,
+                has_circuits.then(text),
+                // There are no gates to count without circuits: this is the length.
+                has_circuits.then_some(&counts),
                 given,
                 &entries,
             ))?;

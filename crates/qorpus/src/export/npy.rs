@@ -9,6 +9,8 @@
 //! | `demo.letters.json` | | | the letters as a list: letter k is its item k |
 //! | `demo.labels.csv` | | | only if records brought labels: `id` and a column a label, a row a record; a missing label is an empty field |
 //!
+//! Without circuits there is the first file alone.
+//!
 //! The format: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>
 
 use crate::corpus::record::GivenLabels;
@@ -29,13 +31,19 @@ struct Npy<'a> {
     alphabet: &'a Alphabet,
     longest: usize,
     unitaries: AtomicFile,
-    circuits: AtomicFile,
-    lengths: AtomicFile,
+    /// The files of the circuits; `None` if records have none.
+    circuits: Option<CircuitFiles>,
     angles: Option<AtomicFile>,
-    letters: AtomicFile,
     labels: Option<CsvTable>,
     /// A circuit's row; reused for its memory.
     row: Vec<u8>,
+}
+
+/// The letters of circuits, their numbers, and the lengths.
+struct CircuitFiles {
+    circuits: AtomicFile,
+    lengths: AtomicFile,
+    letters: AtomicFile,
 }
 
 /// # Errors
@@ -54,11 +62,11 @@ pub(super) fn open<'a>(source: &ExportSource<'a>, out: &Path) -> Result<Box<dyn 
             len: summary.expected.unwrap_or(summary.records),
         });
     }
-    let targets = ["npy", "circuits.npy", "lengths.npy", "letters.json"].map(|end| out.with_extension(end));
-    let table = (!given.is_empty()).then(|| out.with_extension("labels.csv"));
-    targets.iter().chain(&table).try_for_each(|target| refuse_existing(target))?;
-    let [unitaries, circuits, lengths, letters] = targets.map(|target| AtomicFile::create_partial(&target));
     let recipe = corpus.recipe();
+    let targets = ["npy", "circuits.npy", "lengths.npy", "letters.json"].map(|end| out.with_extension(end));
+    let of_circuits = if recipe.space().has_circuits() { &targets[1..] } else { &[] };
+    let table = (!given.is_empty()).then(|| out.with_extension("labels.csv"));
+    targets[..1].iter().chain(of_circuits).chain(&table).try_for_each(|target| refuse_existing(target))?;
     let free = recipe.alphabet().has_free_angles().then(|| out.with_extension("angles.npy"));
     free.iter().try_for_each(|target| refuse_existing(target))?;
     let angles = free.map(|target| AtomicFile::create_partial(&target)).transpose()?;
@@ -74,12 +82,10 @@ pub(super) fn open<'a>(source: &ExportSource<'a>, out: &Path) -> Result<Box<dyn 
     }
     let mut npy = Npy {
         longest,
-        unitaries: unitaries?,
-        circuits: circuits?,
-        lengths: lengths?,
+        unitaries: AtomicFile::create_partial(&targets[0])?,
+        circuits: None,
         angles,
         alphabet: recipe.alphabet(),
-        letters: letters?,
         labels: table.map(|table| CsvTable::create(Vec::new(), given, Vec::new(), &table)).transpose()?,
         row: Vec::new(),
     };
@@ -89,13 +95,21 @@ pub(super) fn open<'a>(source: &ExportSource<'a>, out: &Path) -> Result<Box<dyn 
         Dtype::Complex64 => "<c8",
     };
     npy.unitaries.append(&header(entry, &format!("({records}, {dim}, {dim})")))?;
-    npy.circuits.append(&header("<u2", &format!("({records}, {longest})")))?;
-    npy.lengths.append(&header("<u2", &format!("({records},)")))?;
     if let Some(angles) = &mut npy.angles {
         angles.append(&header("<f8", &format!("({records}, {longest}, {MAX_GATE_ANGLES})")))?;
     }
-    let letters: Vec<_> = recipe.alphabet().letters().iter().map(|letter| &letter.text).collect();
-    npy.letters.append(format!("{}\n", serde_json::json!(letters)).as_bytes())?;
+    if let [circuits, lengths, letters] = of_circuits {
+        let mut files = CircuitFiles {
+            circuits: AtomicFile::create_partial(circuits)?,
+            lengths: AtomicFile::create_partial(lengths)?,
+            letters: AtomicFile::create_partial(letters)?,
+        };
+        files.circuits.append(&header("<u2", &format!("({records}, {longest})")))?;
+        files.lengths.append(&header("<u2", &format!("({records},)")))?;
+        let letters: Vec<_> = recipe.alphabet().letters().iter().map(|letter| &letter.text).collect();
+        files.letters.append(format!("{}\n", serde_json::json!(letters)).as_bytes())?;
+        npy.circuits = Some(files);
+    }
     Ok(Box::new(npy))
 }
 
@@ -114,13 +128,14 @@ impl Format for Npy<'_> {
                 angles.append(bytemuck::cast_slice(&rows))?;
             }
         }
+        let Some(files) = &mut self.circuits else { return Ok(()) };
         for circuit in batch.circuits.iter() {
             self.row.clear();
             let none = std::iter::repeat_n(&NO_LETTER, self.longest - circuit.len());
             self.row.extend(circuit.iter().chain(none).flat_map(|letter| letter.to_le_bytes()));
-            self.circuits.append(&self.row)?;
+            files.circuits.append(&self.row)?;
             // A circuit has at most 65,535 letters.
-            self.lengths.append(&(circuit.len() as u16).to_le_bytes())?;
+            files.lengths.append(&(circuit.len() as u16).to_le_bytes())?;
         }
         Ok(())
     }
@@ -128,7 +143,8 @@ impl Format for Npy<'_> {
     fn finish(self: Box<Self>) -> Result<()> {
         // The requested name comes last: if it exists, the other files exist.
         let labels = self.labels.map(CsvTable::finish).transpose()?;
-        let arrays = [self.letters, self.lengths, self.circuits, self.unitaries];
+        let circuits = self.circuits.map(|files| [files.letters, files.lengths, files.circuits]);
+        let arrays = circuits.into_iter().flatten().chain([self.unitaries]);
         publish_all(labels.into_iter().chain(self.angles).chain(arrays).collect())
     }
 }

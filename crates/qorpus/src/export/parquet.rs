@@ -10,7 +10,7 @@
 //! | a label that records brought with them, by its name | int64, float64 or string | null if a record does not have it |
 //! | `unitary` | list of fixed size of float64, or float32 if the corpus is complex64 | 2·d·d numbers: row-major, each entry's real part, then its imaginary part |
 //!
-//! The file's metadata repeats this and holds recipe, recipe hash and content hash.
+//! Without circuits, `circuit` and `length` are null. The file's metadata repeats this and holds recipe, recipe hash and content hash.
 
 use crate::corpus::corpus_file::Summary;
 use crate::corpus::record::GivenLabels;
@@ -30,7 +30,7 @@ use arrow_array::{
     StringArray,
 };
 use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
-use qorpus_core::{Circuits, Dtype, Label, Recipe};
+use qorpus_core::{Circuit, Circuits, Dtype, Label, Recipe};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -56,13 +56,14 @@ pub(super) fn open<'a>(source: &ExportSource<'a>, out: &Path) -> Result<Box<dyn 
         Dtype::Complex64 => DataType::Float32,
     };
     let entry = Arc::new(Field::new("element", number, false));
+    let is_null = !recipe.space().has_circuits();
     let mut fields =
-        vec![Field::new("id", DataType::Int64, false), Field::new("circuit", DataType::Utf8, false)];
+        vec![Field::new("id", DataType::Int64, false), Field::new("circuit", DataType::Utf8, is_null)];
     if recipe.alphabet().has_free_angles() {
         fields.push(Field::new("angles", DataType::List(angle_field()), false));
     }
     let names = count_names(recipe.alphabet());
-    fields.extend(names.into_iter().map(|name| Field::new(name, DataType::Int32, false)));
+    fields.extend(names.into_iter().map(|name| Field::new(name, DataType::Int32, is_null)));
     fields.extend(given.iter().map(|column| Field::new(&column.name, data_type(column.column_type), true)));
     fields.push(Field::new("unitary", DataType::FixedSizeList(entry.clone(), numbers(recipe)), false));
     let schema = Arc::new(Schema::new(fields));
@@ -113,12 +114,15 @@ impl Parquet<'_> {
         let alphabet = self.recipe.alphabet();
         // A recipe has at most 2^63 records.
         let ids = (0..batch.circuits.len()).map(|position| (batch.first_id + position as u64) as i64);
-        let texts = batch.circuits.circuits().map(|circuit| alphabet.text(circuit.letters, circuit.angles));
+        let has_circuits = self.recipe.space().has_circuits();
+        let text = |circuit: Circuit<'_>| alphabet.text(circuit.letters, circuit.angles);
+        let texts = batch.circuits.circuits().map(|circuit| has_circuits.then(|| text(circuit)));
         let mut counts = vec![Vec::with_capacity(batch.circuits.len()); 1 + alphabet.gates().len()];
         let mut row = Vec::new();
         for circuit in batch.circuits.iter() {
             count_gates(alphabet, circuit, &mut row);
-            counts.iter_mut().zip(&row).for_each(|(column, &count)| column.push(count));
+            let counts = counts.iter_mut().zip(&row);
+            counts.for_each(|(column, &count)| column.push(has_circuits.then_some(count)));
         }
         let unitaries: ArrayRef = match self.recipe.dtype() {
             Dtype::Complex128 => Arc::new(Float64Array::from_iter_values(doubles(batch.unitaries))),
@@ -126,7 +130,7 @@ impl Parquet<'_> {
         };
         let lists = FixedSizeListArray::try_new(self.entry.clone(), numbers(self.recipe), unitaries, None)?;
         let mut columns: Vec<ArrayRef> =
-            vec![Arc::new(Int64Array::from_iter_values(ids)), Arc::new(StringArray::from_iter_values(texts))];
+            vec![Arc::new(Int64Array::from_iter_values(ids)), Arc::new(StringArray::from_iter(texts))];
         if alphabet.has_free_angles() {
             columns.push(angle_lists(batch.circuits));
         }

@@ -33,9 +33,14 @@ struct Programs<'a> {
 }
 
 /// # Errors
-/// [`Error::Unsupported`] if a user-defined gate acts on several qubits.
+/// [`Error::Unsupported`] if a user-defined gate acts on several qubits, or records have no circuits.
 pub(super) fn open<'a>(source: &ExportSource<'a>, out: &Path) -> Result<Box<dyn Format + 'a>> {
     let (recipe, summary) = (source.corpus.recipe(), source.summary);
+    if !recipe.space().has_circuits() {
+        let reason =
+            "its records are Haar-random unitaries and have no circuits; export to .npy, .parquet or .csv";
+        return Err(Error::Unsupported(source.corpus.place(), reason.into()));
+    }
     let alphabet = recipe.alphabet();
     let mut text = format!(
         "{}// {}\n// recipe {}\n\

@@ -10,7 +10,7 @@ use crate::produce::chunk_builder::ChunkBuilder;
 use crate::produce::generate::LONE_GROUP_BYTES;
 use crate::shards::shard::discard;
 use crate::tables::chunks::insert_chunks;
-use qorpus_core::{Chunk, Codec, Kernel, Recipe};
+use qorpus_core::{Chunk, Codec, Recipe};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -76,7 +76,7 @@ fn sequential(directory: &Path) -> Result<f64> {
 
 /// Commits one chunk again and again to a corpus, in groups as large as in a generation.
 fn corpus(directory: &Path, recipe: &Recipe) -> Result<f64> {
-    let (codec, kernel) = (Codec::new(recipe), Kernel::new(recipe.alphabet()));
+    let (codec, kernel) = (Codec::new(recipe), recipe.kernel());
     let chunk = ChunkBuilder::new(recipe, &codec, &kernel).chunk(0);
     let trial = TrialCorpus(directory.join(format!(".qorpus-trial-{}.db", std::process::id())));
     let writer = CorpusWriter::open(&trial.0, recipe, Durability::Full)?;

@@ -7,7 +7,7 @@ use crate::options::job::{PlanOptions, threads};
 use crate::os::workers;
 use crate::produce::chunk_builder::ChunkBuilder;
 use crate::produce::stored_size::{on_disk, tried};
-use qorpus_core::{Codec, Kernel, Recipe};
+use qorpus_core::{Codec, Recipe};
 use std::time::{Duration, Instant};
 
 /// The length of a trial on all cores at once, because a core alone is faster.
@@ -124,7 +124,7 @@ pub fn plan(recipe: &Recipe, options: &PlanOptions) -> Result<Plan> {
 
 /// Measures generating the chunks of a recipe.
 fn making(recipe: &Recipe) -> Way {
-    let (codec, kernel) = (Codec::new(recipe), Kernel::new(recipe.alphabet()));
+    let (codec, kernel) = (Codec::new(recipe), recipe.kernel());
     let chunks = recipe.chunks();
     let (rate, made, bytes) = on_all_cores(|core| {
         let mut maker = ChunkBuilder::new(recipe, &codec, &kernel);
@@ -138,7 +138,7 @@ fn making(recipe: &Recipe) -> Way {
 
 /// Measures computing records that are not stored.
 fn computing(recipe: &Recipe) -> Way {
-    let kernel = Kernel::new(recipe.alphabet());
+    let kernel = recipe.kernel();
     let size = recipe.alphabet().dim().pow(2) * recipe.dtype().bytes();
     let (at_once, chunks) = ((BATCH_BYTES / size).max(1) as u64, recipe.chunks());
     let (rate, ..) = on_all_cores(|core| {

@@ -1,4 +1,4 @@
-//! Options of a recipe of words, random circuits or random Clifford operators.
+//! Options of a recipe of words, random circuits, random Clifford operators or random unitaries.
 
 use crate::error::{Error, Result};
 use crate::options::alphabet::{AlphabetOptions, DEFAULT_QUBITS};
@@ -27,7 +27,9 @@ pub struct RecipeOptions {
     /// The number of uniformly random Clifford operators, instead of random circuits. Their circuits
     /// have letters and lengths of their own.
     pub cliffords: Option<u64>,
-    /// The seed of the random circuits or Clifford operators.
+    /// The number of Haar-random unitaries without circuits, instead of random circuits.
+    pub haar: Option<u64>,
+    /// The seed of the random circuits, Clifford operators or unitaries.
     pub seed: u64,
     /// Weights of gates in random circuits, such as `t=1,cx=3`; other gates weigh 1. Without
     /// weights, all letters are equally likely.
@@ -54,6 +56,7 @@ impl Default for RecipeOptions {
             words: false,
             random: 1_000_000,
             cliffords: None,
+            haar: None,
             seed: 0,
             weights: None,
             exactly: None,
@@ -71,6 +74,9 @@ impl RecipeOptions {
     /// # Errors
     /// [`Error::Recipe`], [`Error::GateFile`] or [`Error::Usage`], for the first invalid option.
     pub fn recipe(&self) -> Result<Recipe> {
+        if let Some(records) = self.haar {
+            return self.recipe_of_haar(records);
+        }
         if let Some(records) = self.cliffords {
             return self.recipe_of_cliffords(records);
         }
@@ -125,19 +131,16 @@ impl RecipeOptions {
 
     /// Returns the recipe of Clifford operators. An option of other recipes must have its default.
     fn recipe_of_cliffords(&self, records: u64) -> Result<Recipe> {
-        let defaults = RecipeOptions::default();
-        let refused = [
-            ("gates", self.gates.is_some(), "their circuits consist of h, s, cx, x, y and z"),
-            ("coupling", self.coupling.is_some(), "their circuits use all pairs of qubits"),
-            ("letters", self.letters.is_some(), "their circuits consist of h, s, cx, x, y and z"),
-            ("length", self.length != defaults.length, "each has a short circuit"),
-            ("words", self.words != defaults.words, "they are drawn at random"),
-            ("random", self.random != defaults.random, "their number is the count of cliffords"),
-            ("weights", self.weights.is_some(), "they are uniformly random"),
-            ("exactly", self.exactly.is_some(), "they are uniformly random"),
-            ("no_cancelling", self.no_cancelling, "each has a short circuit"),
-        ];
-        if let Some((option, _, reason)) = refused.into_iter().find(|(_, given, _)| *given) {
+        let reason = |option| match option {
+            "gates" | "letters" => "their circuits consist of h, s, cx, x, y and z",
+            "coupling" => "their circuits use all pairs of qubits",
+            "length" | "no_cancelling" => "each has a short circuit",
+            "words" => "they are drawn at random",
+            "random" => "their number is the count of cliffords",
+            _ => "they are uniformly random",
+        };
+        if let Some(option) = self.option_of_circuits() {
+            let reason = reason(option);
             let text =
                 format!("cliffords makes uniformly random Clifford operators: {reason}; leave out {option}");
             return Err(Error::Usage(text));
@@ -146,6 +149,40 @@ impl RecipeOptions {
         let space = Space::cliffords(&alphabet, records, self.seed)?;
         Ok(Recipe::new(alphabet, space, self.dtype, self.unitaries))
     }
+
+    /// Returns the recipe of Haar-random unitaries. An option of circuits must have its default.
+    fn recipe_of_haar(&self, records: u64) -> Result<Recipe> {
+        let cliffords = self.cliffords.map(|_| "cliffords");
+        if let Some(option) = cliffords.or_else(|| self.option_of_circuits()) {
+            let reason = match option {
+                "words" | "cliffords" => "they are drawn from all unitaries",
+                "random" => "their number is the count of haar",
+                _ => "they have no circuits",
+            };
+            let text = format!("haar makes Haar-random unitaries: {reason}; leave out {option}");
+            return Err(Error::Usage(text));
+        }
+        let alphabet = Space::alphabet_of_haar(self.qubits.unwrap_or(DEFAULT_QUBITS))?;
+        let space = Space::haar(&alphabet, records, self.seed)?;
+        Ok(Recipe::new(alphabet, space, self.dtype, self.unitaries))
+    }
+
+    /// Returns the first option of words or random circuits that has not its default.
+    fn option_of_circuits(&self) -> Option<&'static str> {
+        let defaults = RecipeOptions::default();
+        let given = [
+            ("gates", self.gates.is_some()),
+            ("coupling", self.coupling.is_some()),
+            ("letters", self.letters.is_some()),
+            ("length", self.length != defaults.length),
+            ("words", self.words != defaults.words),
+            ("random", self.random != defaults.random),
+            ("weights", self.weights.is_some()),
+            ("exactly", self.exactly.is_some()),
+            ("no_cancelling", self.no_cancelling),
+        ];
+        given.into_iter().find(|(_, is_given)| *is_given).map(|(option, _)| option)
+    }
 }
 
 #[cfg(test)]
@@ -153,8 +190,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clifford_operators_have_letters_and_lengths_of_their_own() {
-        let options = RecipeOptions { cliffords: Some(10), seed: 3, ..RecipeOptions::default() };
+    fn drawn_operators_exclude_options_of_circuits() {
+        let defaults = RecipeOptions::default;
+        for (begin, options) in [
+            ("cliffords makes", RecipeOptions { cliffords: Some(10), seed: 3, ..defaults() }),
+            ("haar makes", RecipeOptions { haar: Some(10), seed: 3, ..defaults() }),
+        ] {
+            exclude_options_of_circuits(begin, &options);
+            let none = RecipeOptions {
+                cliffords: options.cliffords.map(|_| 0),
+                haar: options.haar.map(|_| 0),
+                ..defaults()
+            };
+            assert!(none.recipe().is_err());
+            assert!(RecipeOptions { qubits: Some(9), ..options }.recipe().is_err());
+        }
+        let both = RecipeOptions { cliffords: Some(10), haar: Some(10), ..defaults() };
+        assert!(both.recipe().unwrap_err().to_string().ends_with("; leave out cliffords"));
+    }
+
+    fn exclude_options_of_circuits(begin: &str, options: &RecipeOptions) {
         let recipe = options.recipe().unwrap();
         assert_eq!((recipe.expected(), recipe.format_version()), (Some(10), 2));
         let given = |options: RecipeOptions| options.recipe().unwrap_err().to_string();
@@ -169,9 +224,8 @@ mod tests {
             ("exactly", given(RecipeOptions { exactly: Some("h=2".into()), ..options.clone() })),
             ("no_cancelling", given(RecipeOptions { no_cancelling: true, ..options.clone() })),
         ] {
+            assert!(error.starts_with(begin), "{error}");
             assert!(error.ends_with(&format!("; leave out {name}")), "{error}");
         }
-        assert!(RecipeOptions { cliffords: Some(0), ..options.clone() }.recipe().is_err());
-        assert!(RecipeOptions { qubits: Some(9), ..options }.recipe().is_err());
     }
 }

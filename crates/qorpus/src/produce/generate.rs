@@ -16,7 +16,7 @@ use crate::produce::stored_size::stored_bytes;
 use crate::sqlite::connection::StoredRecipe;
 use crate::tables::chunks::{insert_chunks, totals};
 use crate::tables::claims::{self, PendingRange};
-use qorpus_core::{Chunk, Kernel, Recipe};
+use qorpus_core::{Chunk, Recipe};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -59,7 +59,7 @@ pub(crate) fn generate_in(
     stop: &AtomicBool,
     report: &mut dyn FnMut(Progress),
 ) -> Result<(Outcome, Progress)> {
-    let (codec, kernel) = (store.stored().codec(), Kernel::new(recipe.alphabet()));
+    let (codec, kernel) = (store.stored().codec(), recipe.kernel());
     let (orders, queue) = mpsc::channel::<u64>();
     let (deliver, finished) = mpsc::channel::<Delivery>();
     let (queue, codec, kernel) = (&Mutex::new(queue), &codec, &kernel);

@@ -11,7 +11,7 @@ use crate::sqlite::connection::StoredRecipe;
 use crate::sqlite::failure::sqlite_on;
 use crate::tables::chunks::{delete_chunks, delete_chunks_outside, insert_chunk, set_totals, totals};
 use crate::tables::claims;
-use qorpus_core::{Chunk, ContentHash, Kernel, Recipe};
+use qorpus_core::{Chunk, ContentHash, Recipe};
 use rusqlite::{Connection, Transaction};
 use std::ops::Range;
 use std::path::Path;
@@ -132,6 +132,6 @@ fn fill_last_chunk(
 }
 
 fn chunk(stored: &StoredRecipe, number: u64) -> Chunk {
-    let (codec, kernel) = (stored.codec(), Kernel::new(stored.recipe.alphabet()));
+    let (codec, kernel) = (stored.codec(), stored.recipe.kernel());
     ChunkBuilder::new(&stored.recipe, &codec, &kernel).chunk(number)
 }

@@ -2,12 +2,12 @@
 
 use crate::produce::chunk_builder::ChunkBuilder;
 use crate::sqlite::connection::PAGE_SIZE;
-use qorpus_core::{Codec, Kernel, Recipe};
+use qorpus_core::{Codec, Recipe};
 
 /// Estimates the bytes of `chunks` chunks of `recipe` from a few of them.
 pub(crate) fn stored_bytes(recipe: &Recipe, chunks: u64) -> u64 {
     const SAMPLED_CHUNKS: u64 = 3;
-    let (codec, kernel) = (Codec::new(recipe), Kernel::new(recipe.alphabet()));
+    let (codec, kernel) = (Codec::new(recipe), recipe.kernel());
     let mut builder = ChunkBuilder::new(recipe, &codec, &kernel);
     let (mut made, mut bytes) = (0, 0);
     for trial in 0..SAMPLED_CHUNKS.min(recipe.chunks()) {

@@ -31,7 +31,7 @@ fn refused(position: usize, reason: impl Into<String>) -> Error {
 
 impl Validator {
     pub(super) fn new(recipe: Recipe, options: WriterOptions) -> Validator {
-        Validator { kernel: Kernel::new(recipe.alphabet()), recipe, options, pairs: Mutex::default() }
+        Validator { kernel: recipe.kernel(), recipe, options, pairs: Mutex::default() }
     }
 
     /// Checks circuits and, if given, their unitaries.

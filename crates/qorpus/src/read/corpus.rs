@@ -15,7 +15,7 @@ use crate::shards::open_pool::OpenShards;
 use crate::shards::sharded::is_there;
 use crate::sqlite::wal;
 use crate::tables::levels::Level;
-use qorpus_core::{Complex64, Distinct, Kernel, Permutation, Recipe, Target};
+use qorpus_core::{Complex64, Distinct, Permutation, Recipe, Target};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -107,7 +107,7 @@ impl Corpus {
             let text = "appended circuits cannot be computed; use a recipe of words or random circuits";
             return Err(Error::Usage(text.into()));
         }
-        let source = Source::Computed(Kernel::new(recipe.alphabet()), UnitaryBufferPool::default());
+        let source = Source::Computed(recipe.kernel(), UnitaryBufferPool::default());
         Ok(Corpus { recipe, source })
     }
 

@@ -315,6 +315,7 @@ unsafe impl VTabCursor for RecordCursor<'_> {
         let first = FIXED_COLUMNS.len() + usize::from(alphabet.has_free_angles());
         let gate = column as usize - first.min(column as usize);
         match column {
+            1 | 2 if !reader.recipe().space().has_circuits() => context.set_result(Null),
             0 => context.set_result((self.first + at as u64) as i64),
             1 => context.set_result(alphabet.text(self.rows.circuits.get(at), self.rows.circuits.angles(at))),
             2 => context.set_result(self.rows.circuits.get(at).len() as i64),

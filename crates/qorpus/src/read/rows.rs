@@ -254,11 +254,13 @@ impl Corpus {
 
     /// Returns the number of threads that share the reading of these records.
     fn threads(&self, ids: &Ids<'_>) -> usize {
+        let dense = (MIN_DENSE_BYTES / self.unitary_bytes()).max(1);
         let least = match (ids, &self.source) {
+            // Drawing a unitary takes longer than reading one.
             (Ids::List(_), Source::Parts(_) | Source::Joined(_) | Source::Sharded(_)) => {
-                MIN_SCATTERED_RECORDS
+                if self.recipe.space().has_circuits() { MIN_SCATTERED_RECORDS } else { dense }
             }
-            _ => (MIN_DENSE_BYTES / self.unitary_bytes()).max(1),
+            _ => dense,
         };
         match ids.len() / least {
             0 | 1 => 1,

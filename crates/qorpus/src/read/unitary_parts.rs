@@ -18,6 +18,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const BLOCK_RECORDS: u64 = 1 << 15;
 const BLOCK_BYTES: usize = (BLOCK_RECORDS / 8) as usize;
 
+/// The bytes of unitaries that a thread reads at once: on eight qubits each has a megabyte.
+const UNITARY_BYTES: usize = 32 << 20;
+
 /// The records of a reader, split by their unitaries.
 ///
 /// Finding the sides takes one pass over all records. Each record takes a bit for each part, in a
@@ -65,7 +68,7 @@ impl UnitaryParts {
     ) -> Result<UnitaryParts> {
         let split = UnitarySplit::new(reader.recipe(), seed);
         if split.needs_unitaries() && reader.recipe().dtype() == Dtype::Complex64 {
-            let text = "records with free angles, or gates without a matrix, and unitaries in complex64 are too \
+            let text = "records with free angles, Haar-random unitaries, or gates without a matrix, and unitaries in complex64 are too \
                         imprecise to be split by unitary; split them by id";
             return Err(Error::Usage(text.into()));
         }
@@ -206,10 +209,14 @@ impl UnitaryParts {
         for ids in runs {
             if self.split.needs_unitaries() {
                 let size = self.reader.unitary_bytes();
-                let mut unitaries = vec![0; (ids.end - ids.start) as usize * size];
-                self.reader.unitaries(ids, Order::Big, &mut unitaries)?;
-                for (bytes, record) in unitaries.chunks_exact(size).zip(&mut records) {
-                    put(record, self.split.side_of_unitary(&Dtype::Complex128.decode(bytes)));
+                let at_once = (UNITARY_BYTES / size).max(1);
+                for start in ids.clone().step_by(at_once) {
+                    let some = start..ids.end.min(start + at_once as u64);
+                    let mut unitaries = vec![0; (some.end - some.start) as usize * size];
+                    self.reader.unitaries(some, Order::Big, &mut unitaries)?;
+                    for (bytes, record) in unitaries.chunks_exact(size).zip(&mut records) {
+                        put(record, self.split.side_of_unitary(&Dtype::Complex128.decode(bytes)));
+                    }
                 }
             } else {
                 let circuits = self.reader.circuits(ids)?;

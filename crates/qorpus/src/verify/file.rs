@@ -14,7 +14,7 @@ use crate::sqlite::wal;
 use crate::tables::chunks::{delete_chunks, delete_chunks_outside, insert_chunk, recount, totals};
 use crate::tables::claims::{self, PendingRange};
 use crate::verify::report::{RepairOptions, Verification, VerifyOptions};
-use qorpus_core::{Chunk, Circuit, Circuits, Kernel, unitarity_residual};
+use qorpus_core::{Chunk, Circuit, Circuits, unitarity_residual};
 use rusqlite::{Connection, OptionalExtension};
 use std::ops::Range;
 use std::path::Path;
@@ -332,7 +332,7 @@ pub(crate) fn repair_file(
         return Err(Error::Mismatched { path: path.into(), id: *id, records: found.mismatched.len() });
     }
     let writer = CorpusWriter::open(path, &recipe, Durability::Full)?;
-    let (codec, kernel) = (writer.stored().codec(), Kernel::new(recipe.alphabet()));
+    let (codec, kernel) = (writer.stored().codec(), recipe.kernel());
     let mut builder = ChunkBuilder::new(&recipe, &codec, &kernel);
     for &number in found.damaged.keys() {
         let (chunk, ids) = (builder.chunk(number), recipe.chunk_ids(number));

@@ -24,11 +24,10 @@
 //! complex numbers is (ac - bd) + i(ad + bc), every operation rounded once. At the end every -0 is
 //! written as +0. ln, sin and cos are those of the `libm` crate; 2π·x1 is one rounded product.
 
+use crate::random::normal::NormalNumbers;
 use crate::simd::dispatch::{InstructionSet, SimdTask};
-use crate::space::normal::NormalNumbers;
 use num_complex::Complex64;
 use std::array;
-use std::ops::Range;
 
 /// A sampler of Haar-random unitaries.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,13 +61,17 @@ impl Haar {
         Haar { key: [seed as u32, (seed >> 32) as u32], dim: 1 << qubits }
     }
 
+    /// Returns the dimension of the unitaries.
+    pub(crate) fn dim(&self) -> usize {
+        self.dim
+    }
+
     /// Writes the unitaries with these ids, row by row, one after the other.
     ///
     /// # Panics
     /// If `out` has not the size of all unitaries together.
-    pub fn unitaries(&self, ids: Range<u64>, scratch: &mut HaarScratch, out: &mut [Complex64]) {
-        let size = self.dim * self.dim;
-        assert_eq!(out.len() as u64, (ids.end - ids.start) * size as u64, "room for each unitary");
+    pub fn unitaries(&self, ids: &[u64], scratch: &mut HaarScratch, out: &mut [Complex64]) {
+        assert_eq!(out.len(), ids.len() * self.dim * self.dim, "room for each unitary");
         scratch.rows.resize(self.dim * self.dim.div_ceil(WIDTH), Columns::default());
         InstructionSet::best().run(Draws { haar: self, ids, scratch, out });
     }
@@ -93,10 +96,10 @@ impl Haar {
     }
 }
 
-/// A range of unitaries to draw.
+/// Unitaries to draw.
 struct Draws<'a> {
     haar: &'a Haar,
-    ids: Range<u64>,
+    ids: &'a [u64],
     scratch: &'a mut HaarScratch,
     out: &'a mut [Complex64],
 }
@@ -105,8 +108,8 @@ impl SimdTask for Draws<'_> {
     #[inline(always)]
     fn run<const SET: u8>(self) {
         let size = self.haar.dim * self.haar.dim;
-        for (id, unitary) in self.ids.zip(self.out.chunks_exact_mut(size)) {
-            self.haar.unitary(id, self.scratch, unitary);
+        for (id, unitary) in self.ids.iter().zip(self.out.chunks_exact_mut(size)) {
+            self.haar.unitary(*id, self.scratch, unitary);
         }
     }
 }
@@ -231,11 +234,12 @@ fn square(a: Complex64) -> f64 {
 mod tests {
     use super::*;
     use std::f64::consts::TAU;
+    use std::ops::Range;
 
     fn unitaries(seed: u64, qubits: usize, ids: Range<u64>) -> Vec<Vec<Complex64>> {
         let size = 1 << (2 * qubits);
         let mut out = vec![Complex64::ONE; (ids.end - ids.start) as usize * size];
-        Haar::new(seed, qubits).unitaries(ids, &mut HaarScratch::default(), &mut out);
+        Haar::new(seed, qubits).unitaries(&ids.collect::<Vec<_>>(), &mut HaarScratch::default(), &mut out);
         out.chunks(size).map(<[_]>::to_vec).collect()
     }
 
@@ -374,14 +378,14 @@ mod tests {
     #[test]
     fn unitaries_do_not_depend_on_the_instructions() {
         for qubits in [1, 2, 3, 4, 6] {
-            let (haar, ids) = (Haar::new(4, qubits), 0..32 >> qubits.min(5));
-            let expected = unitaries(4, qubits, ids.clone()).concat();
+            let (haar, number) = (Haar::new(4, qubits), 32 >> qubits.min(5));
+            let expected = unitaries(4, qubits, 0..number).concat();
+            let ids: Vec<_> = (0..number).collect();
             for instructions in InstructionSet::all() {
                 let rows = vec![Columns::default(); haar.dim * haar.dim.div_ceil(WIDTH)];
                 let mut scratch = HaarScratch { vector: Vec::new(), rows };
                 let mut out = vec![Complex64::ONE; expected.len()];
-                let ids = ids.clone();
-                instructions.run(Draws { haar: &haar, ids, scratch: &mut scratch, out: &mut out });
+                instructions.run(Draws { haar: &haar, ids: &ids, scratch: &mut scratch, out: &mut out });
                 assert_eq!(out, expected, "{instructions:?}, {qubits} qubits");
             }
         }

@@ -3,9 +3,9 @@
 //! The functions of `libm` branch on their arguments, and on random ones half of the time goes to
 //! wrong predictions. So they are evaluated without branches, several at once.
 
+use crate::random::philox::{BATCH, blocks_of_record};
 use crate::simd::ln::ln;
 use crate::simd::sincos::sincos;
-use crate::space::philox::{BATCH, blocks_of_record};
 use num_complex::Complex64;
 use std::f64::consts::TAU;
 
