@@ -198,6 +198,27 @@ def test_a_tolerance_accepts_approximate_solutions():
         assert envs.step(np.array([1]))[2][0] == solves
 
 
+def test_haar_random_targets_need_a_tolerance():
+    haar = qorpus.Recipe(haar=500, qubits=1, seed=3)
+    with pytest.raises(qorpus.Error, match="Haar-random targets have no exact circuit; pass tolerance="):
+        VectorEnv(4, gates="h,t", targets=haar)
+    envs = VectorEnv(200, gates="h,s,t", targets=haar, tolerance=0.6, seed=1, max_steps=100)
+    assert envs.qubits == 1
+    envs.reset()
+    targets, generator, solved = envs.residuals(), np.random.default_rng(0), 0
+    assert {*keys(targets)} <= {*keys(haar.unitaries(slice(None)))}
+    for _ in range(20):
+        _, _, terminated, _, _ = envs.step(generator.integers(0, 3, 200))
+        circuits = envs.circuits()
+        for each in np.flatnonzero(terminated):
+            residual = targets[each] @ product(circuits[each], 1).conj().T
+            assert environments.is_identity(residual, tolerance=0.6) and not environments.is_identity(residual, tolerance=1e-3)
+            solved += 1
+        fresh = np.array([not circuit for circuit in circuits])
+        targets[fresh] = envs.residuals()[fresh]
+    assert solved > 50
+
+
 def test_tableaus_take_any_clifford_targets():
     cliffords = qorpus.Recipe(cliffords=200, qubits=3)
     envs = VectorEnv(30, gates="h,s,cx", qubits=3, observation="tableau", targets=cliffords, seed=2)
