@@ -90,7 +90,7 @@ def targets_of(targets: Any, distance: Any, rules: Rules) -> Letters | Drawn:
 def _drawn(source: Any, distance: Any, rules: Rules) -> Drawn:
     qubits = getattr(source, "qubits", rules.qubits)
     if qubits != rules.qubits:
-        raise InvalidArgument(f"targets are on {qubits} qubits, but the environments on {rules.qubits}")
+        raise InvalidArgument(f"targets are on {qubits} qubit{'s' * (qubits != 1)}, but the environments on {rules.qubits}")
     _check_precision(getattr(source, "dtype", None), rules.is_exact)
     records = source._records if isinstance(source, Subset) else source
     if isinstance(records, Records) and rules.is_exact:

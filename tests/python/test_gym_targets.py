@@ -201,9 +201,10 @@ def test_a_tolerance_accepts_approximate_solutions():
 def test_haar_random_targets_need_a_tolerance():
     haar = qorpus.Recipe(haar=500, qubits=1, seed=3)
     with pytest.raises(qorpus.Error, match="Haar-random targets have no exact circuit; pass tolerance="):
+        VectorEnv(4, gates="h,t", qubits=1, targets=haar)
+    with pytest.raises(qorpus.Error, match="targets are on 1 qubit, but the environments on 2"):
         VectorEnv(4, gates="h,t", targets=haar)
-    envs = VectorEnv(200, gates="h,s,t", targets=haar, tolerance=0.6, seed=1, max_steps=100)
-    assert envs.qubits == 1
+    envs = VectorEnv(200, gates="h,s,t", qubits=1, targets=haar, tolerance=0.6, seed=1, max_steps=100)
     envs.reset()
     targets, generator, solved = envs.residuals(), np.random.default_rng(0), 0
     assert {*keys(targets)} <= {*keys(haar.unitaries(slice(None)))}
