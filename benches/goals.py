@@ -56,6 +56,7 @@ def goals(sections: Sections) -> list[Goal]:
         *constrained(sections.get("constraints")),
         *free_angles(sections.get("free_angles")),
         *cliffords(sections.get("cliffords")),
+        *environments(sections.get("gym")),
         *reads_in_rust(sections.get("rust")),
         *reads_in_python(sections.get("peers")),
         *size(sections.get("scaling")),
@@ -208,6 +209,27 @@ def cliffords(section: dict | None) -> Iterator[Goal]:
         rates = [{name: rate["median"] for name, rate in one["operators_per_second"].items()} for one in section["results"]]
         times = [one["Qorpus"] / one["Qiskit"] for one in rates]
         row.measured, row.met = f"{number(min(times))} x to {number(max(times))} x", min(times) >= 50
+    yield row
+
+
+def environments(section: dict | None) -> Iterator[Goal]:
+    rates = {} if section is None else {name: rate["median"] for name, rate in section["letters_per_second"].items()}
+    for work, wanted, start in [
+        ("residuals alone, clifford+t on 2 qubits", 10e6, "2 qubits, clifford+t, residuals"),
+        ("unitaries, clifford+t on 2 qubits", 5e6, "2 qubits, clifford+t, unitaries"),
+        ("tableaus on 3 qubits", 10e6, "3 qubits, h, s, sdg, cx, tableaus"),
+        ("distances from a table", 0.5e6, "2 qubits, h, t, tdg, cx, distances"),
+    ]:
+        row = Goal(f"environments from Python, one core: {work}", f"at least {number(wanted / 1e6)} M letters/s")
+        found = [rate for name, rate in rates.items() if name.startswith(start)]
+        if found:
+            row.measured, row.met = f"{millions(found[0])} M/s", found[0] >= wanted
+        yield row
+    row = Goal("tableaus on 3 qubits, beside qiskit-gym", "at least 100 x")
+    rival = [rate for name, rate in rates.items() if name.startswith("qiskit-gym")]
+    if rival:
+        times = next(rate for name, rate in rates.items() if name.startswith("3 qubits, h, s")) / rival[0]
+        row.measured, row.met = f"{number(times)} x", times >= 100
     yield row
 
 

@@ -200,6 +200,22 @@ def haar(section: dict) -> str:
     return text + table(heads, rows)
 
 
+def gym(section: dict) -> str:
+    rates = section["letters_per_second"]
+    rival = next((name for name in rates if name.startswith("qiskit-gym")), None)
+    rows = [
+        [name, spread(rate), f"{number(rate['median'] / rates[rival]['median'])} x" if rival else ""] for name, rate in rates.items()
+    ]
+    text = (
+        f"Random actions from Python on one core: millions of letters a second of processor time. {count(section['environments'])} "
+        f"environments of Qorpus step together, with masks; targets have {section['targets']} random letters, and episodes end "
+        f"after {section['max_steps']}. Distances are those of {count(section['table_records'])} unitaries."
+    )
+    if rival:
+        text += f" qiskit-gym {section['packages']['qiskit-gym']} steps one environment of h, s, sdg and cx through Gymnasium."
+    return text + "\n\n" + table(["", "M/s", "beside qiskit-gym"], rows)
+
+
 def rust(section: dict) -> str:
     rows = []
     for name, row in section["benchmarks"].items():
@@ -314,6 +330,7 @@ PARTS: dict[str, tuple[str, Callable[[dict], str]]] = {
     "free_angles": ("Circuits with free angles", free_angles),
     "cliffords": ("Random Clifford operators", cliffords),
     "haar": ("Haar-random unitaries", haar),
+    "gym": ("Environments", gym),
     "scaling": ("Threads, processes and records", scaling),
     "distinct": ("Distinct unitaries", distinct),
     "distinct_long": ("The largest enumerations", distinct_long),

@@ -1,5 +1,6 @@
 """The wheel with NumPy alone. scripts/test runs this in an environment without other libraries."""
 
+import importlib
 import subprocess
 import sys
 import tempfile
@@ -9,7 +10,7 @@ import qorpus
 
 
 def main() -> None:
-    missing = [name for name in ["torch", "qiskit", "cirq", "bqskit", "pyarrow"] if name in sys.modules]
+    missing = [name for name in ["torch", "qiskit", "cirq", "bqskit", "pyarrow", "gymnasium"] if name in sys.modules]
     assert not missing, f"importing qorpus imports {missing}"
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "c.db"
@@ -24,6 +25,12 @@ def main() -> None:
                 assert f"pip install {package}" in str(error), error
             else:
                 raise AssertionError(f"{ask} works without {package}")
+        try:
+            importlib.import_module("qorpus.gym")
+        except qorpus.MissingLibrary as error:
+            assert "pip install gymnasium" in str(error), error
+        else:
+            raise AssertionError("qorpus.gym works without Gymnasium")
     print("qorpus works with NumPy alone")
 
 

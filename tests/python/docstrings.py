@@ -40,9 +40,10 @@ def run_examples(name):
 def public():
     """Yield the qualified name and docstring of every public function, class and method, but not of
     exceptions."""
+    import qorpus.gym
     import qorpus.torch
 
-    for module in (qorpus, qorpus.ray, qorpus.torch):
+    for module in (qorpus, qorpus.ray, qorpus.torch, qorpus.gym):
         for name in getattr(module, "__all__", ("Dataset", "Stream")):
             thing = getattr(module, name)
             if inspect.isroutine(thing):

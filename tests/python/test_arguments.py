@@ -11,6 +11,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import qorpus
+import qorpus.gym
 import qorpus.torch
 import ray
 from command import PATIENCE
@@ -61,6 +62,16 @@ WRONG = {
 }  # fmt: skip
 
 
+def environments(every):
+    """Return environments that have begun their episodes, by name."""
+    envs = qorpus.gym.VectorEnv(2, targets=every, table=every)
+    env, native = qorpus.gym.Env(targets=every), qorpus.gym.VectorEnv(2, gates="h,t", qubits=1)._native
+    envs.reset()
+    env.reset()
+    native.reset()
+    return {"envs": envs, "env": env, "environments": native}
+
+
 @pytest.fixture(scope="module")
 def things(tmp_path_factory):
     """Return objects with methods, by name, and a directory in which nothing must be written."""
@@ -73,7 +84,7 @@ def things(tmp_path_factory):
         "qorpus": qorpus, "corpus": corpus, "every": every, "split": split, "writer": writer, "recipe": qorpus.Recipe(**RECIPE),
         "stream": corpus.stream(8), "tensors": corpus.torch(batch_size=8), "dataset": corpus.torch(), "record": corpus[3], "records": type(corpus),
         "native": _qorpus, "permutation": _qorpus.Permutation(50, 1), "share": _qorpus.Split(0, 500, 1),
-        "ray": qorpus.ray, "directory": directory,
+        "ray": qorpus.ray, "directory": directory, "gym": qorpus.gym, **environments(every),
     }  # fmt: skip
     writer.close()
 
@@ -130,6 +141,21 @@ CALLS = {
                                   "up_to": "phase", "dtype": None, "memory": "1MiB", "jobs": 1, "alone": 10, "durability": "off",
                                   "progress": False}),
     "ray.read": (["recipe"], {}),
+    "gym.VectorEnv": ([2], {"gates": "h,t", "qubits": 1, "coupling": "all", "letters": None, "targets": 3, "distance": None, "max_steps": 4,
+                            "observation": "unitary", "up_to": None, "tolerance": None, "costs": None, "bonus": 1, "rewards": None,
+                            "table": None, "seed": 0, "first_env": 0, "autoreset_mode": "NextStep", "copy": True, "threads": 1}),
+    "gym.Env": ([], {"gates": "h,t", "qubits": 1, "targets": 3}),
+    "envs.reset": ([], {"seed": 1, "options": None}), "envs.step": ([[0, 1]], {}),
+    "envs.set_targets": ([3], {"distance": None}), "envs.set_state": ([b""], {}),
+    "env.reset": ([], {"seed": 1, "options": None}), "env.step": ([0], {}), "env.set_targets": ([3], {"distance": None}),
+    "env.set_state": ([b""], {}),
+    "native.Environments": ([2], {"gates": "h,t", "qubits": 1, "coupling": "all", "letters": None, "length": 3, "max_steps": 4,
+                                  "observation": "unitary", "up_to": "phase", "tolerance": None, "costs": [1, 1], "bonus": 1, "table": None,
+                                  "seed": 0, "first": 0, "threads": 1}),
+    "environments.set_length": ([3], {}), "environments.reset": ([None, 1, None], {}), "environments.draw": ([None, 0, 3, 0], {}),
+    "environments.step": ([np.zeros(2, int), None, np.zeros(2), np.zeros(2, bool), np.zeros(2, bool)], {}),
+    "environments.observe": ([np.zeros((2, 2, 2, 2), np.float32)], {}), "environments.action_mask": ([np.zeros((2, 2), np.int8)], {}),
+    "environments.distances": ([np.zeros(2, np.int32), np.zeros((2, 2), np.int8)], {}), "environments.set_state": ([b""], {}),
 }  # fmt: skip
 ARGUMENTS = [(call, argument) for call, (given, named) in CALLS.items() for argument in [*range(len(given)), *named]]
 

@@ -140,6 +140,12 @@ impl Environments {
         .or_raise(py)
     }
 
+    /// Change the length of later random targets; None if targets are given.
+    fn set_length(&self, py: Python<'_>, length: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let length = length.map(|value| crate::options::length(value, "length")).transpose()?;
+        py.detach(|| self.lock().set_length(length)).or_raise(py)
+    }
+
     /// Draw an id in `low..high` for the next episode of each chosen environment.
     fn draw<'py>(
         &self,

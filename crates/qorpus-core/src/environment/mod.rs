@@ -38,6 +38,8 @@ pub struct Environments {
     /// The number of the first environment.
     first: u64,
     seed: u64,
+    /// The lengths of random targets; `None` if targets are given.
+    length: Option<(usize, usize)>,
     residuals: Residuals,
     /// The number of episodes that each has begun.
     episodes: Vec<u32>,
@@ -80,6 +82,7 @@ impl Environments {
         Ok(Environments {
             residuals: Residuals::new(&task, count),
             letters: vec![0; count * task.max_steps],
+            length: task.length,
             task,
             first: numbers.start,
             seed,
@@ -101,6 +104,23 @@ impl Environments {
     /// Returns the rules.
     pub fn task(&self) -> &Arc<Task> {
         &self.task
+    }
+
+    /// Returns whether targets are drawn, not given.
+    pub fn draws_targets(&self) -> bool {
+        self.length.is_some()
+    }
+
+    /// Sets the shortest and longest target of later episodes, as [`Task::new`] does.
+    ///
+    /// # Errors
+    /// [`Error::Length`].
+    pub fn set_length(&mut self, length: Option<(usize, usize)>) -> Result<()> {
+        if let Some((shortest, longest)) = length {
+            Space::random(&self.task.alphabet, 1, 0, shortest, longest)?;
+        }
+        self.length = length;
+        Ok(())
     }
 
     /// Sets the seed, and lets every environment begin with its episode 0.
@@ -166,7 +186,7 @@ impl Environments {
     }
 
     fn drawn_targets(&self, chosen: &[usize]) -> Result<Targets> {
-        let Some((shortest, longest)) = self.task.length else {
+        let Some((shortest, longest)) = self.length else {
             let reason = "the environments draw none, so each new episode needs one".into();
             return Err(Error::Unusable { item: "targets".into(), reason });
         };
@@ -552,6 +572,23 @@ mod tests {
         assert_eq!(masked("h,t,tdg,cx", UP_TO_PHASE, "cx 0 1; t 0"), "tdg 0");
         assert_eq!(masked("h,s,cx", UP_TO_PHASE, "s 1"), "");
         assert_eq!(masked("h,s,cx", Equality::Tableaus, "s 1; h 0"), "h 0; s 1");
+    }
+
+    /// A new length holds for later episodes, which have the targets of environments made with it.
+    #[test]
+    fn lengths_change_between_episodes() {
+        let short = task("h,t,cx", 2, UP_TO_PHASE, (1, 2));
+        let (mut changed, everyone) = (started(&short, 3..8, 5), [true; 5]);
+        let before = residual(&changed, 4);
+        changed.set_length(Some((6, 9))).unwrap();
+        assert_eq!(residual(&changed, 4), before);
+        changed.begin(&everyone, None).unwrap();
+        let mut other = started(&task("h,t,cx", 2, UP_TO_PHASE, (6, 9)), 3..8, 5);
+        other.begin(&everyone, None).unwrap();
+        assert_eq!(residual(&changed, 4), residual(&other, 4));
+        assert!(changed.set_length(Some((3, 1))).is_err() && changed.draws_targets());
+        changed.set_length(None).unwrap();
+        assert!(changed.begin(&everyone, None).is_err());
     }
 
     #[test]

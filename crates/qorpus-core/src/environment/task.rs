@@ -47,6 +47,7 @@ pub struct Task {
     pub(crate) arithmetic: ResidualArithmetic,
     /// For each letter, the letters on the same qubits that undo it.
     pub(crate) undone_by: Vec<Vec<u16>>,
+    /// The lengths of random targets at first.
     pub(crate) length: Option<(usize, usize)>,
     pub(crate) max_steps: usize,
     pub(crate) costs: Vec<f64>,
@@ -124,11 +125,6 @@ impl Task {
     /// Returns the letters, which are the actions.
     pub fn alphabet(&self) -> &Alphabet {
         &self.alphabet
-    }
-
-    /// Returns whether targets are drawn, not given.
-    pub fn draws_targets(&self) -> bool {
-        self.length.is_some()
     }
 
     /// Returns the condition under which a residual counts as the identity.

@@ -86,6 +86,15 @@ impl ParallelEnvironments {
         self.table.as_deref()
     }
 
+    /// Sets the lengths of later random targets, as [`Environments::set_length`] does.
+    ///
+    /// # Errors
+    /// As [`Environments::set_length`]; then nothing has changed.
+    pub fn set_length(&mut self, length: Option<(usize, usize)>) -> Result<()> {
+        // Only the first block can refuse what all are told.
+        self.blocks.iter_mut().try_for_each(|block| Ok(block.environments.set_length(length)?))
+    }
+
     /// Does `work` on each block and its share of the arrays.
     fn each<S: Send>(
         &mut self,
@@ -119,7 +128,8 @@ impl ParallelEnvironments {
     /// If there are not as many places as environments, or targets as places that are true.
     pub fn begin(&mut self, which: &[bool], seed: Option<u64>, targets: Option<&Targets>) -> Result<()> {
         assert_eq!(which.len(), self.count, "a place for each environment");
-        if targets.is_none() && !self.task.draws_targets() {
+        let draws = self.blocks.iter().all(|block| block.environments.draws_targets());
+        if targets.is_none() && !draws {
             let text = "the environments draw no targets, so each new episode needs one";
             return Err(Error::Usage(text.into()));
         }
