@@ -150,7 +150,7 @@ def held_out(path: Path, corpus: qorpus.Corpus, size: Size, seed: int) -> tuple[
     chosen = [test[(test >= level.ids.start) & (test < level.ids.stop)][: size.targets] for level in corpus.levels[1:]]
     ids = np.concatenate(chosen)
     symmetries = [each for circuit in corpus.circuits(ids) for each in symmetric(circuit)]
-    similar = [found.id for found in corpus.find_many(symmetries, further=False)]
+    similar = np.array([found.id for found in corpus.find_many(symmetries, further=False)], dtype=np.int64)
     train = np.setdiff1d(split["train"].ids(slice(None)), similar)
 
     # Longer circuits are drawn at random; `find` joins two records to their shortest circuits.
@@ -175,7 +175,8 @@ def train(
 ) -> list[dict[str, float]]:
     """Train for these minutes of processor time, or these steps; return the learning curve."""
     optimiser = torch.optim.AdamW(network.parameters(), weight_decay=0.01)
-    begin, step, curve, progress = time.process_time(), 0, [], 0.0
+    begin, step, progress = time.process_time(), 0, 0.0
+    curve: list[dict[str, float]] = []
     order, place = ids[torch.randperm(len(ids))], 0
     while progress < 1:
         if place + BATCH > len(ids):
@@ -277,7 +278,7 @@ def check(targets: Targets, answers: Sequence[Answer], names: Sequence[str]) -> 
             assert operator(circuit).equiv(operator(unitary)), "Qiskit computes a different unitary"
 
 
-def score(targets: Targets, answers: Sequence[Answer]) -> list[dict[str, float]]:
+def score(targets: Targets, answers: Sequence[Answer]) -> list[dict[str, int]]:
     """Return for each distance how many targets were solved, and how well."""
     rows = []
     for distance in sorted(set(targets.distances)):
