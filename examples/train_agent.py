@@ -58,7 +58,7 @@ class Size:
     beams: tuple[int, ...]  # widths of the beam; the baselines have the last
 
 
-FULL = Size(longest=10, farthest=14, targets=100, width=512, beams=(1, 8, 64))
+FULL = Size(longest=10, farthest=16, targets=100, width=512, beams=(1, 8, 64))
 QUICK = Size(longest=6, farthest=7, targets=10, width=128, beams=(1, 8))
 
 
@@ -115,11 +115,16 @@ class Data:
 
 @dataclass
 class Targets:
-    """Unitaries to compile, in Qiskit's order of qubits, with their true distances."""
+    """Unitaries to compile, in Qiskit's order of qubits, with their shortest circuits."""
 
     unitaries: NDArray[np.complex128]
     channels: torch.Tensor
-    distances: list[int]
+    circuits: list[tuple[str, ...]]
+
+    @property
+    def distances(self) -> list[int]:
+        """The true distances."""
+        return [len(circuit) for circuit in self.circuits]
 
 
 def symmetric(circuit: Sequence[str]) -> list[tuple[str, ...]]:
@@ -154,19 +159,19 @@ def held_out(path: Path, corpus: qorpus.Corpus, size: Size, seed: int) -> tuple[
     train = np.setdiff1d(split["train"].ids(slice(None)), similar)
 
     # Longer circuits are drawn at random; `find` joins two records to their shortest circuits.
-    lengths_drawn = (size.longest + 4, 2 * size.longest)
+    length = (size.longest + 4, 2 * size.longest + 4)
     random, in_qiskit = (
-        qorpus.Recipe(gates=GATES, qubits=QUBITS, random=2000, length=lengths_drawn, seed=seed, order=order)
-        for order in ("big", "little")
+        qorpus.Recipe(gates=GATES, qubits=QUBITS, random=2000, length=length, seed=seed, order=order) for order in ("big", "little")
     )
-    lengths = np.array([len(found.circuit or ()) for found in corpus.find_many(random.unitaries(slice(None)))])
-    farther = [np.flatnonzero(lengths == distance)[: size.targets // 2] for distance in range(size.longest + 1, size.farthest + 1)]
-    far = np.concatenate(farther)
+    shortest = [found.circuit or () for found in corpus.find_many(random.unitaries(slice(None)))]
+    lengths = np.array([len(circuit) for circuit in shortest])
+    farther = range(size.longest + 1, size.farthest + 1)
+    far = np.concatenate([np.flatnonzero(lengths == distance)[: size.targets // 2] for distance in farther])
 
     unitaries = qorpus.open(path, order="little").unitaries(ids), in_qiskit.unitaries(far)
     channels = np.concatenate([corpus.channels(ids), random.channels(far)])[:, 1:, 1:]
-    distances = [len(circuit) for circuit in corpus.circuits(ids)] + lengths[far].tolist()
-    targets = Targets(np.concatenate(unitaries), torch.from_numpy(channels).float(), distances)
+    circuits = corpus.circuits(ids) + [shortest[place] for place in far]
+    targets = Targets(np.concatenate(unitaries), torch.from_numpy(channels).float(), circuits)
     return targets, torch.from_numpy(train), torch.from_numpy(test[:10_000])
 
 
@@ -246,10 +251,9 @@ def beam_search(targets: Targets, letters: torch.Tensor, guide: Guide, width: in
     return [search(target, letters, guide, width, longest) for target in targets.channels]
 
 
-def look_up(targets: Targets, corpus: qorpus.Corpus) -> list[Answer]:
-    """Look all targets up in the whole corpus, with those that were held out; joins two records beyond it."""
-    found = [answer.circuit or () for answer in corpus.find_many(targets.unitaries)]
-    return [tuple(map(corpus.letters.index, circuit)) for circuit in found]
+def look_up(targets: Targets, names: Sequence[str]) -> list[Answer]:
+    """Return the shortest circuits: of the whole corpus, or found by joining two of its circuits."""
+    return [tuple(map(names.index, circuit)) for circuit in targets.circuits]
 
 
 def overlap(channels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -260,10 +264,11 @@ def overlap(channels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 def frequency(data: Data, ids: torch.Tensor) -> Guide:
     """Return a guide without a network: it draws letters as often as they begin shortest circuits."""
     logarithms = data.optimal[ids].double().mean(dim=0).log().float()
+    generator = torch.Generator().manual_seed(0)
 
     def guide(channels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         # The lowest of these costs are a draw without replacement (Gumbel).
-        gumbel = -torch.log(-torch.log(torch.rand(len(channels), len(logarithms)).clamp(1e-9, 1 - 1e-7)))
+        gumbel = -torch.log(-torch.log(torch.rand(len(channels), len(logarithms), generator=generator).clamp(1e-9, 1 - 1e-7)))
         return torch.zeros(len(channels)), -(logarithms + gumbel)
 
     return guide
@@ -296,9 +301,10 @@ def score(targets: Targets, answers: Sequence[Answer]) -> list[dict[str, int]]:
     return rows
 
 
-def compare(network: Network, path: Path, data: Data, ids: torch.Tensor, targets: Targets, size: Size) -> dict[str, Any]:
+def compare(
+    network: Network, names: Sequence[str], data: Data, ids: torch.Tensor, targets: Targets, size: Size
+) -> dict[str, Any]:
     """Compile all targets in several ways; return the scores of each."""
-    corpus = qorpus.open(path, order="little")
     recipe = qorpus.Recipe(gates=GATES, qubits=QUBITS, words=True, length=1)
     letters = torch.from_numpy(recipe.channels(slice(None))[:, 1:, 1:]).float()
     ways: list[tuple[str, Guide, int]] = [(f"network, beam {width}", network.guide, width) for width in size.beams]
@@ -307,25 +313,25 @@ def compare(network: Network, path: Path, data: Data, ids: torch.Tensor, targets
     compilers: dict[str, Callable[[], list[Answer]]] = {
         name: partial(beam_search, targets, letters, guide, width, 2 * size.farthest) for name, guide, width in ways
     }
-    compilers["look-up"] = partial(look_up, targets, corpus)
+    compilers["look-up"] = partial(look_up, targets, names)
     scores = {}
     for name, compiled in compilers.items():
         begin = time.process_time()
         answers = compiled()
         seconds = time.process_time() - begin
-        check(targets, answers, corpus.letters)
+        check(targets, answers, names)
         scores[name] = {"seconds": round(seconds, 1), "rows": score(targets, answers)}
         print(f"{name}: {seconds:.1f} s")
     return scores
 
 
 def table(record: dict[str, Any]) -> str:
-    """Return the scores as a table in Markdown: solved, optimal, mean excess."""
+    """Return the scores as a table in Markdown: % solved, % optimal, mean excess in letters."""
 
     def cell(rows: Sequence[dict[str, int]]) -> str:
         targets, solved, optimal, excess = (sum(row[name] for row in rows) for name in ("targets", "solved", "optimal", "excess"))
         mean = f"{excess / solved:.2f}" if solved else "–"
-        return f"{100 * solved / targets:.0f} % / {100 * optimal / targets:.0f} % / {mean}"
+        return f"{100 * solved / targets:.0f} / {100 * optimal / targets:.0f} / {mean}"
 
     scores, longest = record["scores"], record["longest"]
     lines = [["distance", "targets", *scores], ["---"] * (2 + len(scores))]
@@ -381,10 +387,13 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         network.load_state_dict(state["network"])
     else:
         steps = 150 if arguments.quick else math.inf
-        state = {"curve": train(network, data, ids, validation, arguments.minutes, steps), "network": network.state_dict()}
+        curve = train(network, data, ids, validation, arguments.minutes, steps)
+        minutes = (time.process_time() - begin) / 60
+        state = {"curve": curve, "minutes": minutes, "network": network.state_dict()}
         torch.save(state, checkpoint)
-    scores = compare(network, path, data, ids, targets, size)
-    minutes = round((time.process_time() - begin) / 60, 2)
+        begin = time.process_time()
+    scores = compare(network, corpus.letters, data, ids, targets, size)
+    minutes = round(state["minutes"] + (time.process_time() - begin) / 60, 2)
     versions = {name: version(name) for name in ("torch", "qiskit")} | {"qorpus": qorpus.__version__}
     facts = {"unitaries": len(corpus), "trained_on": len(ids), "processor_minutes": minutes, "versions": versions}
     return {"seed": arguments.seed, **asdict(size), **facts, "curve": state["curve"], "scores": scores}
@@ -406,7 +415,7 @@ def main() -> None:
         arguments.record.write_text(json.dumps(record, indent=1) + "\n")
     if arguments.plot:
         plot(record, arguments.plot)
-    print("\nsolved / optimal / mean excess in letters; Qiskit confirmed every circuit\n")
+    print("\n% solved / % optimal / mean excess in letters; Qiskit confirmed every circuit\n")
     print(table(record))
 
 

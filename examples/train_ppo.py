@@ -158,16 +158,16 @@ def searched(agent: MaskablePPO, envs: qorpus.gym.VectorEnv, state: bytes, searc
 
 
 def rival(tableaus: NDArray[np.int8], model: Path, searches: int) -> list[Answer]:
-    """Compile tableaus with a model of qiskit-gym, which adds Paulis for the signs."""
+    """Compile tableaus with a model of qiskit-gym in the same way."""
     clifford = importlib.import_module("qiskit.quantum_info").Clifford
     synthesis = importlib.import_module("qiskit_gym.rl").RLSynthesis
     trained = synthesis.from_config_json(str(model.with_suffix(".json")), str(model.with_suffix(".pt")))
-    answers: list[Answer] = []
+    best: list[Answer] = []
     for tableau in tableaus:
         target = clifford(np.column_stack([tableau, np.zeros(2 * QUBITS)]).astype(bool))
-        circuit = trained.synth(target, deterministic=searches == 1, num_searches=searches)
-        answers.append(None if circuit is None else letters_of(circuit))
-    return answers
+        circuits = [trained.synth(target, deterministic=search == 0, num_searches=1) for search in range(searches)]
+        best.append(min((letters_of(circuit) for circuit in circuits if circuit is not None), key=len, default=None))
+    return best
 
 
 def letters_of(circuit: Any) -> list[str]:
@@ -254,12 +254,12 @@ def score(distances: Sequence[int], answers: Sequence[Answer]) -> list[dict[str,
 
 
 def table(record: dict[str, Any]) -> str:
-    """Return the scores as a table in Markdown: solved, optimal, mean excess."""
+    """Return the scores as a table in Markdown: % solved, % optimal, mean excess in letters."""
 
     def cell(rows: Sequence[dict[str, int]]) -> str:
         targets, solved, optimal, excess = (sum(row[name] for row in rows) for name in ("targets", "solved", "optimal", "excess"))
         mean = f"{excess / solved:.2f}" if solved else "–"
-        return f"{100 * solved / targets:.1f} % / {100 * optimal / targets:.1f} % / {mean}"
+        return f"{100 * solved / targets:.0f} / {100 * optimal / targets:.0f} / {mean}"
 
     scores = record["scores"]
     first = next(iter(scores.values()))["rows"]
@@ -339,7 +339,7 @@ def main() -> None:
         arguments.record.write_text(json.dumps(record, indent=1) + "\n")
     if arguments.plot:
         plot(record, arguments.plot)
-    print("\nsolved / optimal / mean excess in letters; Qiskit confirmed every circuit\n")
+    print("\n% solved / % optimal / mean excess in letters; Qiskit confirmed every circuit\n")
     print(table(record))
 
 
