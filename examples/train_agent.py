@@ -161,7 +161,8 @@ def held_out(path: Path, corpus: qorpus.Corpus, size: Size, seed: int) -> tuple[
     # Longer circuits are drawn at random; `find` joins two records to their shortest circuits.
     length = (size.longest + 4, 2 * size.longest + 4)
     random, in_qiskit = (
-        qorpus.Recipe(gates=GATES, qubits=QUBITS, random=2000, length=length, seed=seed, order=order) for order in ("big", "little")
+        qorpus.Recipe(gates=GATES, qubits=QUBITS, random=2000, length=length, seed=seed, order=order)
+        for order in ("big", "little")
     )
     shortest = [found.circuit or () for found in corpus.find_many(random.unitaries(slice(None)))]
     lengths = np.array([len(circuit) for circuit in shortest])
@@ -200,7 +201,8 @@ def train(
         progress = max(step / steps, (time.process_time() - begin) / (60 * minutes))
         if progress >= min(1, (len(curve) + 1) / 25):
             curve.append({"samples": step * BATCH, **validate(network, data, validation)})
-            print("{samples:>10,} samples: first letter optimal {first_letter:.1%}, distance wrong by {distance_error:.3f}".format(**curve[-1]))
+            text = "{samples:>10,} samples: first letter optimal {first_letter:.1%}, distance wrong by {distance_error:.3f}"
+            print(text.format(**curve[-1]))
     return curve
 
 
@@ -234,7 +236,9 @@ def search(target: torch.Tensor, letters: torch.Tensor, guide: Guide, width: int
             return *words[parent], letter
         # Of equal residuals, which circuits of the same unitary leave, the first stays.
         keys = (children.flatten(1).double() @ DIRECTION * 1e4).round().long().tolist()
-        new = [number for number, key in enumerate(keys) if key not in seen and not seen.add(key)]  # type: ignore[func-returns-value]
+        first = {key: number for number, key in reversed([*enumerate(keys)])}
+        new = sorted(number for key, number in first.items() if key not in seen)
+        seen.update(first)
         if not new:
             return None
         distances, next_costs = guide(children[new])

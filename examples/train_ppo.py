@@ -54,7 +54,7 @@ def environments(count: int, targets: Any, seed: int, mode: str) -> qorpus.gym.V
     return qorpus.gym.VectorEnv(count, letters=LETTERS, qubits=QUBITS, autoreset_mode=mode, **options)
 
 
-class Adapter(VecEnv):  # type: ignore[misc]
+class Adapter(VecEnv):
     """The environments as stable-baselines3 wants them."""
 
     def __init__(self, envs: qorpus.gym.VectorEnv) -> None:
@@ -92,7 +92,7 @@ class Adapter(VecEnv):  # type: ignore[misc]
         self.envs.close()
 
 
-class Curriculum(BaseCallback):  # type: ignore[misc]
+class Curriculum(BaseCallback):
     """Grows the circuits of the targets, and ends the training after some processor time or steps."""
 
     def __init__(self, adapter: Adapter, minutes: float) -> None:
@@ -189,42 +189,45 @@ def check(tableaus: NDArray[np.int8], answers: Sequence[Answer]) -> None:
             assert (found == tableau.astype(bool)).all(), "Qiskit computes a different operator"
 
 
+#: A tableau as a number: bits 6k to 6k + 5 are row k.
+ROW, MASK = np.uint64(2 * QUBITS), np.uint64((1 << 2 * QUBITS) - 1)
+States: TypeAlias = NDArray[np.uint64]
+
+
+def states_of(tableaus: NDArray[np.int8]) -> States:
+    """Return tableaus as numbers."""
+    bits = tableaus.reshape(len(tableaus), -1).astype(np.uint64) << np.arange(4 * QUBITS**2, dtype=np.uint64)
+    return np.asarray(bits.sum(axis=1), dtype=np.uint64)
+
+
+def add(states: States, to: int, row: int) -> States:
+    """Return the tableaus with one row added to another."""
+    added = (states >> ROW * np.uint64(row) & MASK) << ROW * np.uint64(to)
+    return np.asarray(states ^ added, dtype=np.uint64)
+
+
+def exchange(states: States, left: int, right: int) -> States:
+    """Return the tableaus with two rows exchanged."""
+    return add(add(add(states, left, right), right, left), left, right)
+
+
+def applied(letter: str, states: States) -> States:
+    """Return the tableaus times a letter: its action on the images of the X, rows 0 to 2, and of the Z."""
+    gate, *places = letter.split()
+    first, last = int(places[0]), int(places[-1])
+    if gate == "h":
+        return exchange(states, first, first + QUBITS)
+    if gate == "s":
+        return add(states, first, first + QUBITS)
+    if gate == "swap":
+        return exchange(exchange(states, first, last), first + QUBITS, last + QUBITS)
+    return add(add(states, first, last), last + QUBITS, first + QUBITS)
+
+
 def true_distances(tableaus: NDArray[np.int8]) -> list[int]:
-    """Return the lengths of the shortest circuits, by breadth-first search over all tableaus.
-
-    A tableau is a number of 36 bits, six for each row. Letters add or exchange rows.
-    """
-    width = 2 * QUBITS
-    weights = np.uint64(1) << np.arange(width * width, dtype=np.uint64)
-
-    def numbers(matrices: NDArray[np.int8]) -> NDArray[np.uint64]:
-        return np.asarray((matrices.reshape(-1, width * width).astype(np.uint64) * weights).sum(axis=1), dtype=np.uint64)
-
-    def difference(states: NDArray[np.uint64], left: int, right: int) -> NDArray[np.uint64]:
-        row = np.uint64((1 << width) - 1)
-        return np.asarray(((states >> np.uint64(width * left)) ^ (states >> np.uint64(width * right))) & row)
-
-    def add(states: NDArray[np.uint64], to: int, row: int) -> NDArray[np.uint64]:
-        return states ^ ((states >> np.uint64(width * row)) & np.uint64((1 << width) - 1)) << np.uint64(width * to)
-
-    def exchange(states: NDArray[np.uint64], left: int, right: int) -> NDArray[np.uint64]:
-        bits = difference(states, left, right)
-        return states ^ bits << np.uint64(width * left) ^ bits << np.uint64(width * right)
-
-    def applied(letter: str, states: NDArray[np.uint64]) -> NDArray[np.uint64]:
-        gate, *places = letter.split()
-        first, last = int(places[0]), int(places[-1])
-        if gate == "h":
-            return exchange(states, first, first + QUBITS)
-        if gate == "s":
-            return add(states, first, first + QUBITS)
-        if gate == "swap":
-            return exchange(exchange(states, first, last), first + QUBITS, last + QUBITS)
-        return add(add(states, first, last), last + QUBITS, first + QUBITS)
-
-    wanted = numbers(tableaus)
-    distances = np.full(len(wanted), -1)
-    level, before, length = numbers(np.eye(width, dtype=np.int8)[None]), np.empty(0, dtype=np.uint64), 0
+    """Return the lengths of the shortest circuits, by breadth-first search over all tableaus."""
+    wanted, distances = states_of(tableaus), np.full(len(tableaus), -1)
+    level, before, length = states_of(np.eye(2 * QUBITS, dtype=np.int8)[None]), np.empty(0, dtype=np.uint64), 0
     while len(level):
         distances[np.isin(wanted, level)] = length
         following = np.unique(np.concatenate([applied(letter, level) for letter in LETTERS]))

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import qorpus
 from command import PATIENCE, ROOT
+from qiskit.quantum_info import Clifford
 
 EXAMPLES = ROOT / "examples"
 
@@ -153,8 +154,7 @@ def test_agent_never_trains_on_its_targets(tmp_path):
 def test_distances_of_tableaus():
     """The search over numbers of 36 bits agrees with one over products of matrices of bits."""
     example = module("train_ppo")
-    qiskit = pytest.importorskip("qiskit.quantum_info")
-    letters = [qiskit.Clifford(qorpus.to_qiskit([letter], 3)).symplectic_matrix.astype(np.int8) for letter in example.LETTERS]
+    letters = [Clifford(qorpus.to_qiskit([letter], 3)).symplectic_matrix.astype(np.int8) for letter in example.LETTERS]
     level, distances = [np.eye(6, dtype=np.int8)], {}
     for distance in range(5):
         level = [tableau for tableau in level if tableau.tobytes() not in distances]
