@@ -335,7 +335,9 @@ def table(record: dict[str, Any]) -> str:
     def cell(rows: Sequence[dict[str, int]]) -> str:
         targets, solved, optimal, excess = (sum(row[name] for row in rows) for name in ("targets", "solved", "optimal", "excess"))
         mean = f"{excess / solved:.2f}" if solved else "–"
-        return f"{100 * solved / targets:.0f} / {100 * optimal / targets:.0f} / {mean}"
+        # Rounded down: 100 means all of them.
+        shares = [f"{1000 * part // targets / 10:g}" for part in (solved, optimal)]
+        return " / ".join([*shares, mean])
 
     scores, longest = record["scores"], record["longest"]
     lines = [["distance", "targets", *scores], ["---"] * (2 + len(scores))]
