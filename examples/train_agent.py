@@ -29,6 +29,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from qiskit.quantum_info import Operator
 from torch.nn import functional
 
 import qorpus
@@ -280,11 +281,10 @@ def frequency(data: Data, ids: torch.Tensor) -> Guide:
 
 def check(targets: Targets, answers: Sequence[Answer], names: Sequence[str]) -> None:
     """Compare each circuit with its target in Qiskit."""
-    operator = importlib.import_module("qiskit.quantum_info").Operator
     for unitary, answer in zip(targets.unitaries, answers, strict=True):
         if answer is not None:
             circuit = qorpus.to_qiskit([names[letter] for letter in answer], QUBITS)
-            assert operator(circuit).equiv(operator(unitary)), "Qiskit computes a different unitary"
+            assert Operator(circuit).equiv(Operator(unitary)), "Qiskit computes a different unitary"
 
 
 def score(targets: Targets, answers: Sequence[Answer]) -> list[dict[str, int]]:
@@ -414,6 +414,10 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, help="write the learning curve and the scores as SVG; needs Matplotlib")
     parser.add_argument("--record", type=Path, help="write the curve and the scores as JSON")
     arguments = parser.parse_args()
+    if arguments.minutes <= 0:
+        parser.error("--minutes must be more than 0")
+    if arguments.plot:
+        importlib.import_module("matplotlib")  # before the training, if it is not installed
     arguments.directory.mkdir(parents=True, exist_ok=True)
 
     record = run(arguments)

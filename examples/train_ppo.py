@@ -30,6 +30,7 @@ import gymnasium
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from qiskit.quantum_info import Clifford
 from sb3_contrib import MaskablePPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
@@ -159,12 +160,11 @@ def searched(agent: MaskablePPO, envs: qorpus.gym.VectorEnv, state: bytes, searc
 
 def rival(tableaus: NDArray[np.int8], model: Path, searches: int) -> list[Answer]:
     """Compile tableaus with a model of qiskit-gym in the same way."""
-    clifford = importlib.import_module("qiskit.quantum_info").Clifford
     synthesis = importlib.import_module("qiskit_gym.rl").RLSynthesis
     trained = synthesis.from_config_json(str(model.with_suffix(".json")), str(model.with_suffix(".pt")))
     best: list[Answer] = []
     for tableau in tableaus:
-        target = clifford(np.column_stack([tableau, np.zeros(2 * QUBITS)]).astype(bool))
+        target = Clifford(np.column_stack([tableau, np.zeros(2 * QUBITS)]).astype(bool))
         circuits = [trained.synth(target, deterministic=search == 0, num_searches=1) for search in range(searches)]
         best.append(min((letters_of(circuit) for circuit in circuits if circuit is not None), key=len, default=None))
     return best
@@ -181,11 +181,10 @@ def letters_of(circuit: Any) -> list[str]:
 
 def check(tableaus: NDArray[np.int8], answers: Sequence[Answer]) -> None:
     """Compare each circuit with its target in Qiskit, up to Paulis."""
-    clifford = importlib.import_module("qiskit.quantum_info").Clifford
     for tableau, answer in zip(tableaus, answers, strict=True):
         if answer is not None:
             assert set(answer) <= {*LETTERS}, "the circuit has other letters"
-            found = clifford(qorpus.to_qiskit(answer, QUBITS)).symplectic_matrix
+            found = Clifford(qorpus.to_qiskit(answer, QUBITS)).symplectic_matrix
             assert (found == tableau.astype(bool)).all(), "Qiskit computes a different operator"
 
 
@@ -338,6 +337,10 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, help="write the learning curve as SVG; needs Matplotlib")
     parser.add_argument("--record", type=Path, help="write the curve and the scores as JSON")
     arguments = parser.parse_args()
+    if arguments.minutes <= 0:
+        parser.error("--minutes must be more than 0")
+    for needed in ["matplotlib"] * bool(arguments.plot) + ["qiskit_gym.rl"] * bool(arguments.rival):
+        importlib.import_module(needed)  # before the training, if it is not installed
 
     record = run(arguments)
     if arguments.record:
