@@ -1,4 +1,4 @@
-"""Trains PPO to compile three-qubit Clifford operators, and compares its circuits with the shortest.
+"""Trains PPO to compile three-qubit Clifford operators, and compares it with the shortest circuits.
 
 The letters are those of the model that qiskit-gym publishes for three qubits: cx and swap between
 neighbours, h and s on the first qubit. PPO of stable-baselines3 acts in `qorpus.gym.VectorEnv`, on
