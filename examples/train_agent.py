@@ -1,11 +1,11 @@
-"""Trains a compiler of two-qubit unitaries, and measures how far its circuits are from the shortest.
+"""Trains a compiler of two-qubit unitaries, and compares its circuits with the shortest ones.
 
 `qorpus.distinct` enumerates every unitary that at most ten of the letters h, t, tdg and cx make,
 with the length and all optimal first letters of its shortest circuits. A network learns both from
 nine tenths of them. A beam search with the network then compiles unitaries that it has not seen,
 also longer ones than it was trained on. Qiskit checks every circuit.
 
-    python examples/train_agent.py runs             # PyTorch and Qiskit; under 10 minutes on two cores
+    python examples/train_agent.py runs             # PyTorch, Qiskit; under 10 minutes on two cores
     python examples/train_agent.py runs --plot agent.svg --record agent.json
     python examples/train_agent.py runs --quick     # seconds: a small network and short circuits
 
@@ -88,7 +88,7 @@ class Network(torch.nn.Module):
 
     @torch.no_grad()
     def guide(self, channels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the expected distances, and for each letter the probability that it is not optimal."""
+        """Return expected distances, and the probability that each letter is not optimal."""
         letters, distances = self(channels)
         return distances.softmax(dim=1) @ self.lengths, 1 - letters.sigmoid()
 
@@ -129,7 +129,7 @@ class Targets:
 
 
 def symmetric(circuit: Sequence[str]) -> list[tuple[str, ...]]:
-    """Return the circuits of the unitaries that are as hard: qubits exchanged, inverse, complex conjugate."""
+    """Return equally long circuits: qubits exchanged, inverse, complex conjugate."""
     exchange, conjugate = str.maketrans("01", "10"), {"t": "tdg", "tdg": "t"}
     found = [tuple(circuit)]
     found += [tuple(letter.translate(exchange) for letter in each) for each in found]
@@ -208,7 +208,7 @@ def train(
 
 
 def validate(network: Network, data: Data, ids: torch.Tensor) -> dict[str, float]:
-    """Return how often the likeliest first letter is optimal, and the mean error of the distance."""
+    """Return how often the likeliest first letter is optimal, and the error of the distance."""
     ids = ids[data.distances[ids] > 0]
     distances, costs = network.guide(data.channels[ids])
     optimal = data.optimal[ids].gather(1, costs.argmin(dim=1, keepdim=True))
@@ -257,7 +257,7 @@ def beam_search(targets: Targets, letters: torch.Tensor, guide: Guide, width: in
 
 
 def look_up(targets: Targets, names: Sequence[str]) -> list[Answer]:
-    """Return the shortest circuits: of the whole corpus, or found by joining two of its circuits."""
+    """Return the shortest circuits: of the corpus, or found by joining two of its circuits."""
     return [tuple(map(names.index, circuit)) for circuit in targets.circuits]
 
 
@@ -267,7 +267,7 @@ def overlap(channels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def frequency(data: Data, ids: torch.Tensor) -> Guide:
-    """Return a guide without a network: it draws letters as often as they begin shortest circuits."""
+    """Return a guide that draws letters as often as they begin shortest circuits."""
     logarithms = data.optimal[ids].double().mean(dim=0).log().float()
     generator = torch.Generator().manual_seed(0)
 

@@ -1,13 +1,13 @@
-"""Trains PPO of stable-baselines3 to compile three-qubit Clifford operators, and compares it with the optimum.
+"""Trains PPO to compile three-qubit Clifford operators, and compares it with the shortest circuits.
 
 The letters are those of the model that qiskit-gym publishes for three qubits: cx and swap between
-neighbours, h and s on the first qubit. The agent learns by acting in `qorpus.gym.VectorEnv`, on
+neighbours, h and s on the first qubit. PPO of stable-baselines3 acts in `qorpus.gym.VectorEnv`, on
 random circuits that grow longer when it solves most of them. It is then tested on operators that
 are uniform over the Clifford group. A breadth-first search over all 1,451,520 tableaus has the true
 distances, and Qiskit checks every circuit.
 
-    python examples/train_ppo.py                    # sb3-contrib and Qiskit; under 10 minutes on two cores
-    python examples/train_ppo.py --quick            # seconds: learns the shortest circuits alone
+    python examples/train_ppo.py                # sb3-contrib, Qiskit; under 10 minutes on two cores
+    python examples/train_ppo.py --quick        # seconds: learns the shortest circuits alone
     python examples/train_ppo.py --rival clifford_3q_custom
 
 The rival is qiskit-gym's model: the files clifford_3q_custom.json and .pt of its repository, which
@@ -94,7 +94,7 @@ class Adapter(VecEnv):
 
 
 class Curriculum(BaseCallback):
-    """Grows the circuits of the targets, and ends the training after some processor time or steps."""
+    """Grows the circuits of the targets, and ends the training after some processor time."""
 
     def __init__(self, adapter: Adapter, minutes: float) -> None:
         super().__init__()
@@ -117,7 +117,7 @@ class Curriculum(BaseCallback):
 
 
 def train(minutes: float, steps: int, seed: int) -> tuple[MaskablePPO, list[dict[str, float]]]:
-    """Train for these minutes of processor time, or these steps; return the agent and its learning curve."""
+    """Train for minutes of processor time or steps; return the agent and its learning curve."""
     adapter = Adapter(environments(ENVIRONMENTS, (1, 1), seed, "SameStep"))
     curriculum = Curriculum(adapter, minutes)
     agent = MaskablePPO(
@@ -137,7 +137,10 @@ def train(minutes: float, steps: int, seed: int) -> tuple[MaskablePPO, list[dict
 
 
 def searched(agent: MaskablePPO, envs: qorpus.gym.VectorEnv, state: bytes, searches: int) -> list[Answer]:
-    """Compile the targets of a state: with the likeliest letters, then with drawn ones; keep the shortest circuits."""
+    """Compile the targets of a state; return the shortest circuits that were found.
+
+    The first search takes the likeliest letters, the others draw letters.
+    """
     best: list[Answer] = [None] * envs.num_envs
     for search in range(searches):
         envs.set_state(state)
@@ -171,7 +174,7 @@ def rival(tableaus: NDArray[np.int8], model: Path, searches: int) -> list[Answer
 
 
 def letters_of(circuit: Any) -> list[str]:
-    """Return the letters of a Qiskit circuit without its Paulis, and with s for sdg, which are equal up to Paulis."""
+    """Return the letters of a Qiskit circuit up to Paulis: without them, and with s for sdg."""
     found = []
     for instruction in circuit.data:
         places = " ".join(str(circuit.find_bit(qubit).index) for qubit in instruction.qubits)
@@ -211,7 +214,7 @@ def exchange(states: States, left: int, right: int) -> States:
 
 
 def applied(letter: str, states: States) -> States:
-    """Return the tableaus times a letter: its action on the images of the X, rows 0 to 2, and of the Z."""
+    """Return the tableaus times a letter. Rows 0 to 2 are the images of X, the others of Z."""
     gate, *places = letter.split()
     first, last = int(places[0]), int(places[-1])
     if gate == "h":

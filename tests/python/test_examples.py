@@ -62,7 +62,7 @@ def into_qiskit(directory: Path):
 
 
 def rows_of(said):
-    """The rows of the Markdown table at the end of an output: the head, then the cells of each group by its name."""
+    """The Markdown table at the end of an output: its head, and the cells of each row by name."""
     head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in said.splitlines() if line.startswith("|")]
     return head, {row[0]: row[1:] for row in rows}
 
@@ -126,7 +126,7 @@ def module(name):
 
 
 def test_agent_never_trains_on_its_targets(tmp_path):
-    """No unitary to train on equals a target, or one that is symmetric to it, up to a global phase."""
+    """No training unitary equals a target, or one symmetric to it, up to a global phase."""
     example = module("train_agent")
     path = tmp_path / "every.db"
     corpus = qorpus.distinct(path, gates=example.GATES, qubits=2, max_length=5, progress=False)

@@ -1,4 +1,4 @@
-"""The page "Train a compiler" shows the records of its examples, and the records keep its promises."""
+"""The page "Train a compiler" shows the records of its examples."""
 
 import importlib.util
 import json
