@@ -25,7 +25,7 @@ STEPS, SINGLE_STEPS = 1000, 50_000
 #: Arrays of random actions, drawn before the clock starts.
 ARRAYS = 64
 #: The enumeration in which residuals are looked up; its letters are also those of the last workload.
-TABLE = {"gates": "h,t,tdg,cx", "qubits": 2, "max_length": 9}
+TABLE = {"gates": "h,t,tdg,cx", "qubits": 2, "max_length": 10}
 #: Environments that are checked.
 CHECKED = 16
 #: The gates of qiskit-gym's environment, on three qubits that are all coupled.

@@ -8,8 +8,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a property fails by panicking")]
 
 use qorpus::core::{
-    Alphabet, Chunk, ChunkSpan, Codec, Coupling, Damage, Gate, Instruction, Kernel, LabelColumn, Labels,
-    Scratch, Space, draw, evaluate, unitarity_residual,
+    Alphabet, Chunk, ChunkSpan, Codec, Coupling, Damage, Gate, Instruction, LabelColumn, Labels, Scratch,
+    Space, draw, evaluate, unitarity_residual,
 };
 use qorpus::{
     Circuits, Corpus, Dtype, Durability, GenerateOptions, Label, Order, Recipe, RecipeOptions, generate,
@@ -50,6 +50,11 @@ fn recipes() -> &'static [(Recipe, Codec)] {
             let space = Space::appended(&alphabet);
             Recipe::new(alphabet, space, Dtype::Complex64, stored)
         };
+        let haar = |qubits, stored| {
+            let alphabet = Space::alphabet_of_haar(qubits).unwrap();
+            let space = Space::haar(&alphabet, 5000, 7).unwrap();
+            Recipe::new(alphabet, space, Dtype::Complex128, stored)
+        };
         let recipes = [
             random(alphabet(&["h", "s", "t"], 1), 2, 9, Dtype::Complex128, true),
             random(alphabet(&["h", "cx"], 2), 0, 70, Dtype::Complex64, true),
@@ -57,6 +62,8 @@ fn recipes() -> &'static [(Recipe, Codec)] {
             random(alphabet(&["h", "s", "t", "x", "z"], 1), 5, 5, Dtype::Complex128, false),
             appended(alphabet(&["h", "t"], 1), false),
             appended(alphabet(&["h", "t"], 1), true),
+            haar(1, true),
+            haar(2, false),
         ];
         recipes.into_iter().map(|recipe| (recipe.clone(), Codec::new(&recipe))).collect()
     })
@@ -254,7 +261,7 @@ fn holds(recipe: &Recipe) {
         recipe.space().extend(0..1, &mut circuits);
         recipe.space().extend(last..last + 1, &mut circuits);
         let mut unitaries = vec![qorpus::Complex64::ZERO; 2 * alphabet.dim().pow(2)];
-        Kernel::new(alphabet).unitaries(&circuits, &mut Scratch::default(), &mut unitaries);
+        recipe.kernel().unitaries(&circuits, &mut Scratch::default(), &mut unitaries);
         for unitary in unitaries.chunks(alphabet.dim().pow(2)) {
             assert!(unitarity_residual(unitary, alphabet.dim()) < 1e-6);
         }

@@ -45,7 +45,8 @@ class Part:
 
 def card(source: Records, columns: list[Column], parts: list[Part]) -> str:
     """Return the text of README.md."""
-    lines = [*_metadata(source, columns, parts), "", *_text(source, parts), "", *_loading(parts[0].name, source), "", *_again(source)]
+    loading = _loading(parts[0].name, source)
+    lines = [*_metadata(source, columns, parts), "", *_text(source, parts), "", *loading, "", *_again(source)]
     return "\n".join(lines) + "\n"
 
 

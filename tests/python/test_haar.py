@@ -38,6 +38,10 @@ GOLDEN = {
 }
 
 
+#: Recipes, their hashes, and a row of a unitary.
+CORPORA = json.loads(Path(__file__).with_name("golden_haar.json").read_text())
+
+
 def haar(qubits, records=60, **options):
     return qorpus.Recipe(haar=records, qubits=qubits, **options)
 
@@ -92,7 +96,7 @@ def test_records_are_frozen():
     assert haar(2, 1000).hash.startswith("4d90d6cd3bff4aa8")
 
 
-@pytest.mark.parametrize("golden", json.loads(Path(__file__).with_name("golden_haar.json").read_text()), ids=lambda golden: golden["flags"])
+@pytest.mark.parametrize("golden", CORPORA, ids=lambda golden: golden["flags"])
 def test_corpora_are_frozen(corpus, golden):
     generate(corpus, *golden["flags"].split())
     facts = info(corpus)

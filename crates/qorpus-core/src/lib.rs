@@ -31,7 +31,7 @@
 //! A record is a pure function of ([`Recipe`], index), to the bit, on every machine:
 //!
 //! ```
-//! use qorpus_core::{Alphabet, Circuits, Coupling, Dtype, Gate, Kernel, Recipe, Space};
+//! use qorpus_core::{Alphabet, Circuits, Coupling, Dtype, Gate, Recipe, Space};
 //!
 //! let gates = ["h", "t", "cx"].map(|name| Gate::standard(name).unwrap()).to_vec();
 //! let alphabet = Alphabet::new(gates, 2, Coupling::All)?;
@@ -43,7 +43,7 @@
 //! assert_eq!(recipe.alphabet().text(circuits.get(0), &[]), "t 0; h 1; t 0");
 //!
 //! let mut unitary = vec![Default::default(); 16];
-//! Kernel::new(recipe.alphabet()).unitaries(&circuits, &mut Default::default(), &mut unitary);
+//! recipe.kernel().unitaries(&circuits, &mut Default::default(), &mut unitary);
 //! # Ok::<(), qorpus_core::Error>(())
 //! ```
 

@@ -9,7 +9,7 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark may fail")]
 
 use criterion::{BatchSize, Criterion, Throughput};
-use qorpus::core::{Alphabet, Coupling, Gate, Kernel, Permutation, Scratch, Space};
+use qorpus::core::{Alphabet, Coupling, Gate, Permutation, Scratch, Space};
 use qorpus::{
     Circuits, Complex64, Corpus, Dtype, GenerateOptions, Order, Recipe, Rows, Writer, WriterOptions,
 };

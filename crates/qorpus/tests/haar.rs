@@ -5,7 +5,8 @@
 use qorpus::core::{Chunk, Codec, Haar, HaarScratch, Scratch};
 use qorpus::{
     ChunkDamage, Circuits, Complex64, Corpus, Dtype, Durability, Error, GenerateOptions, Order, Outcome,
-    Recipe, RecipeOptions, RepairOptions, Rows, UnitaryParts, Value, VerifyOptions, export,
+    Recipe, RecipeOptions, RepairOptions, Rows, UnitaryParts, Value, VerifyOptions, Writer, WriterOptions,
+    export,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -170,6 +171,19 @@ fn tables_have_no_circuits() {
     assert_eq!(names.iter().filter(|name| name.to_str().unwrap().starts_with("x.")).count(), 2);
 }
 
+/// They would be stored as empty circuits.
+#[test]
+fn a_writer_refuses_records_without_circuits() {
+    let directory = tempdir().unwrap();
+    let gates = WriterOptions { gates: Some("h".into()), qubits: Some(1), ..WriterOptions::default() };
+    let writer = Writer::open(&directory.path().join("c.db"), &gates).unwrap();
+    let mut circuits = Circuits::default();
+    options(1).recipe().unwrap().space().circuits(0..3, &mut circuits);
+    let refused = writer.extend(&circuits, None, &[]).unwrap_err().to_string();
+    assert!(refused.contains("a Haar-random unitary without a circuit"), "{refused}");
+    writer.close().unwrap();
+}
+
 #[test]
 fn splits_by_unitary_read_unitaries() {
     let corpus = Arc::new(Corpus::computed(options(2).recipe().unwrap()).unwrap());
@@ -181,6 +195,9 @@ fn splits_by_unitary_read_unitaries() {
     let rounded = RecipeOptions { dtype: Dtype::Complex64, ..options(2) }.recipe().unwrap();
     let corpus = Arc::new(Corpus::computed(rounded).unwrap());
     assert!(
-        UnitaryParts::new(corpus, None, vec![0..500], 3).unwrap_err().to_string().contains("too imprecise")
+        UnitaryParts::new(corpus, None, vec![0..500, 500..1000], 3)
+            .unwrap_err()
+            .to_string()
+            .contains("too imprecise")
     );
 }

@@ -38,7 +38,11 @@ impl Residuals {
         match &task.arithmetic {
             ResidualArithmetic::Unitaries { kernel, .. } => {
                 let mut buffer = AlignedBuffer::zeros(count * size(task));
-                kernel.run(Identities(buffer.room(count * size(task))));
+                for held in buffer.room(count * size(task)).chunks_exact_mut(size(task)) {
+                    for k in 0..task.alphabet.dim() {
+                        held[kernel.place(k, k)[0]] = 1.0;
+                    }
+                }
                 Residuals::Unitaries(buffer)
             }
             ResidualArithmetic::Tableaus(letters) => {
@@ -55,9 +59,13 @@ impl Residuals {
                 TargetForms::Unitaries(unitaries),
                 ResidualArithmetic::Unitaries { kernel, .. },
             ) => {
-                let size = size(task);
-                let target = &unitaries[number * size / 2..][..size / 2];
-                kernel.run(Begin { target, to: &mut buffer.room((index + 1) * size)[index * size..] });
+                let (size, dim) = (size(task), task.alphabet.dim());
+                let held = &mut buffer.room((index + 1) * size)[index * size..];
+                for (at, entry) in unitaries[number * dim * dim..][..dim * dim].iter().enumerate() {
+                    let [re, im] = kernel.place(at % dim, at / dim);
+                    // -0 + 0 is +0.
+                    (held[re], held[im]) = (entry.re + 0.0, -entry.im + 0.0);
+                }
             }
             (Residuals::Tableaus(tableaus), TargetForms::Tableaus(targets), _) => {
                 tableaus[index] = targets[number].inverse();
@@ -98,7 +106,14 @@ impl Residuals {
         else {
             unreachable!("residuals are unitaries")
         };
-        kernel.run(Adjoints { held: &buffer.numbers()[first * size(task)..], out });
+        let (size, dim) = (size(task), task.alphabet.dim());
+        let held = buffer.numbers()[first * size..].chunks_exact(size);
+        for (held, out) in held.zip(out.chunks_exact_mut(dim * dim)) {
+            for (at, entry) in out.iter_mut().enumerate() {
+                let [re, im] = kernel.place(at % dim, at / dim);
+                *entry = Complex64::new(held[re] + 0.0, -held[im] + 0.0);
+            }
+        }
     }
 
     /// Writes each residual as 2 x 2^n x 2^n numbers: the real parts, row-major, then the imaginary
@@ -156,51 +171,6 @@ fn size(task: &Task) -> usize {
     2 * task.alphabet.dim().pow(2)
 }
 
-/// Identities to be written.
-struct Identities<'a>(&'a mut [f64]);
-
-impl RepresentationTask for Identities<'_> {
-    #[inline(always)]
-    fn run(self, representation: &impl Representation) {
-        for held in self.0.chunks_exact_mut(representation.size()) {
-            representation.identity(held);
-        }
-    }
-}
-
-/// A target whose adjoint is to be written.
-struct Begin<'a> {
-    target: &'a [Complex64],
-    to: &'a mut [f64],
-}
-
-impl RepresentationTask for Begin<'_> {
-    #[inline(always)]
-    fn run(self, representation: &impl Representation) {
-        let dim = representation.dim();
-        for row in 0..dim {
-            for column in 0..dim {
-                let entry = self.target[column * dim + row].conj();
-                write_entry(representation, self.to, row, column, entry + Complex64::ZERO);
-            }
-        }
-    }
-}
-
-/// Writes an entry of a unitary.
-#[inline(always)]
-fn write_entry(
-    representation: &impl Representation,
-    held: &mut [f64],
-    row: usize,
-    column: usize,
-    entry: Complex64,
-) {
-    let place = representation.place(row, column);
-    held[place] = entry.re;
-    held[place + representation.imaginary()] = entry.im;
-}
-
 /// Reads an entry of a unitary.
 #[inline(always)]
 fn entry(representation: &impl Representation, held: &[f64], row: usize, column: usize) -> Complex64 {
@@ -234,28 +204,6 @@ impl<F: Fn(&[Complex64]) -> bool> RepresentationTask for Step<'_, F> {
             if first.norm_sqr() >= least && last.norm_sqr() >= least {
                 representation.finish(held, &mut unitary);
                 *solved = (self.is_solved)(&unitary);
-            }
-        }
-    }
-}
-
-/// Unitaries whose adjoints are to be written.
-struct Adjoints<'a> {
-    held: &'a [f64],
-    out: &'a mut [Complex64],
-}
-
-impl RepresentationTask for Adjoints<'_> {
-    #[inline(always)]
-    fn run(self, representation: &impl Representation) {
-        let (size, dim) = (representation.size(), representation.dim());
-        for (held, out) in self.held.chunks_exact(size).zip(self.out.chunks_exact_mut(dim * dim)) {
-            for row in 0..dim {
-                for column in 0..dim {
-                    // -0 + 0 is +0.
-                    out[row * dim + column] =
-                        entry(representation, held, column, row).conj() + Complex64::ZERO;
-                }
             }
         }
     }

@@ -124,6 +124,15 @@ impl Kernel {
         }
     }
 
+    /// Returns the indices of the real and the imaginary part of an entry in the representation of
+    /// this kernel.
+    pub(crate) fn place(&self, row: usize, column: usize) -> [usize; 2] {
+        match &self.letters {
+            PreparedLetters::Small(_) => [0, 1].map(|part| 2 * (column * self.dim + row) + part),
+            PreparedLetters::Rows(_) => [0, self.dim].map(|half| 2 * row * self.dim + column + half),
+        }
+    }
+
     /// Does work in the representation of this kernel, with its vector instructions.
     pub(crate) fn run(&self, task: impl RepresentationTask) {
         self.instructions.run(InRepresentation { kernel: self, task });

@@ -10,7 +10,9 @@
 //! | a label that records brought with them, by its name | int64, float64 or string | null if a record does not have it |
 //! | `unitary` | list of fixed size of float64, or float32 if the corpus is complex64 | 2·d·d numbers: row-major, each entry's real part, then its imaginary part |
 //!
-//! Without circuits, `circuit` and `length` are null. The file's metadata repeats this and holds recipe, recipe hash and content hash.
+//! Without circuits, `circuit` and `length` are null.
+//!
+//! The file's metadata repeats this and holds recipe, recipe hash and content hash.
 
 use crate::corpus::corpus_file::Summary;
 use crate::corpus::record::GivenLabels;

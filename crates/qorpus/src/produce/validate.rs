@@ -37,6 +37,10 @@ impl Validator {
     /// Checks circuits and, if given, their unitaries.
     pub(super) fn check(&self, circuits: &[Circuit<'_>], unitaries: Option<&[Complex64]>) -> Result<()> {
         for (position, circuit) in circuits.iter().enumerate() {
+            if circuit.drawn.is_some() {
+                let reason = "it is a Haar-random unitary without a circuit; append circuits";
+                return Err(refused(position, reason));
+            }
             let checked = self.check_circuit(circuit.letters, unitaries.is_some());
             checked.and_then(|()| self.check_angles(circuit)).map_err(|reason| refused(position, reason))?;
         }
