@@ -451,8 +451,8 @@ mod tests {
             let mut environments = started(&task, 5..9, seed);
             let space = Space::random(alphabet, 1 << 63, seed, length, length).unwrap();
             let letters = alphabet.letters().len() as i64;
-            for step in 0..walk.len() {
-                let actions: Vec<_> = (0..4).map(|k| (walk[step] + k) % letters).collect();
+            for start in walk {
+                let actions: Vec<_> = (0..4).map(|k| (start + k) % letters).collect();
                 let which = environments.is_running.clone();
                 let results = Results::of(&mut environments, &actions, Some(&which));
                 for index in 0..4 {
