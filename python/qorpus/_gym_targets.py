@@ -80,7 +80,9 @@ class Drawn:
             rows = _reversed_bits(self.dim)
             read = read[:, rows[:, None], rows[None, :]]
         if self._symmetries is not None:
-            read, _, _ = self._symmetries.apply(words, read, None, None, 0, 0)
+            changed, _, _ = self._symmetries.apply(words, read, None, None, 0, 0)
+            assert changed is not None
+            read = changed
         return np.ascontiguousarray(read)
 
 
