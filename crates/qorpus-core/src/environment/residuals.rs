@@ -6,7 +6,7 @@
 use crate::channel::pauli_transfer;
 use crate::environment::targets::{TargetForms, Targets, is_identity};
 use crate::environment::task::{ResidualArithmetic, Task};
-use crate::kernel::representation::{AlignedBuffer, Representation, RepresentationTask};
+use crate::kernel::representation::AlignedBuffer;
 use crate::tableau::Tableau;
 use num_complex::Complex64;
 
@@ -36,12 +36,10 @@ impl Residuals {
     /// Returns `count` residuals that are the identity.
     pub(crate) fn new(task: &Task, count: usize) -> Residuals {
         match &task.arithmetic {
-            ResidualArithmetic::Unitaries { kernel, .. } => {
+            ResidualArithmetic::Unitaries { adjoint, .. } => {
                 let mut buffer = AlignedBuffer::zeros(count * size(task));
                 for held in buffer.room(count * size(task)).chunks_exact_mut(size(task)) {
-                    for k in 0..task.alphabet.dim() {
-                        held[kernel.place(k, k)[0]] = 1.0;
-                    }
+                    adjoint.iter().step_by(task.alphabet.dim() + 1).for_each(|&[re, _]| held[re] = 1.0);
                 }
                 Residuals::Unitaries(buffer)
             }
@@ -57,12 +55,11 @@ impl Residuals {
             (
                 Residuals::Unitaries(buffer),
                 TargetForms::Unitaries(unitaries),
-                ResidualArithmetic::Unitaries { kernel, .. },
+                ResidualArithmetic::Unitaries { adjoint, .. },
             ) => {
-                let (size, dim) = (size(task), task.alphabet.dim());
-                let held = &mut buffer.room((index + 1) * size)[index * size..];
-                for (at, entry) in unitaries[number * dim * dim..][..dim * dim].iter().enumerate() {
-                    let [re, im] = kernel.place(at % dim, at / dim);
+                let held = &mut buffer.room((index + 1) * size(task))[index * size(task)..];
+                let target = unitaries[number * adjoint.len()..].iter();
+                for (entry, &[re, im]) in target.zip(adjoint) {
                     // -0 + 0 is +0.
                     (held[re], held[im]) = (entry.re + 0.0, -entry.im + 0.0);
                 }
@@ -78,10 +75,25 @@ impl Residuals {
     /// is the identity.
     pub(crate) fn step(&mut self, task: &Task, letters: &[Option<u16>], solved: &mut [bool]) {
         match (self, &task.arithmetic) {
-            (Residuals::Unitaries(buffer), ResidualArithmetic::Unitaries { kernel, up_to, tolerance }) => {
+            (
+                Residuals::Unitaries(buffer),
+                ResidualArithmetic::Unitaries { kernel, adjoint, up_to, tolerance },
+            ) => {
                 let held = buffer.room(letters.len() * size(task));
-                let is_solved = |unitary: &[Complex64]| is_identity(unitary, *up_to, *tolerance);
-                kernel.run(Step { held, letters, solved, tolerance: *tolerance, is_solved });
+                kernel.act_on_each(letters, held);
+                // Of the identity, the first and the last entry have magnitude 1: few other residuals
+                // have.
+                let least = (1.0 - tolerance).max(0.0).powi(2) * (1.0 - 1e-12);
+                let mut unitary = vec![Complex64::ZERO; adjoint.len()];
+                let environments = held.chunks_exact(size(task)).zip(letters).zip(solved);
+                for ((held, _), solved) in environments.filter(|((_, letter), _)| letter.is_some()) {
+                    let square = |[re, im]: [usize; 2]| held[re] * held[re] + held[im] * held[im];
+                    let is_near = square(adjoint[0]) >= least && square(adjoint[adjoint.len() - 1]) >= least;
+                    *solved = is_near && {
+                        write_adjoint(held, adjoint, &mut unitary);
+                        is_identity(&unitary, *up_to, *tolerance)
+                    };
+                }
             }
             (Residuals::Tableaus(tableaus), ResidualArithmetic::Tableaus(own)) => {
                 let identity = Tableau::identity(own.qubits());
@@ -96,23 +108,15 @@ impl Residuals {
         }
     }
 
-    /// Writes the residuals with these numbers, row-major.
+    /// Writes the residuals from number `first` on, row-major, as many as `out` holds.
     ///
     /// # Panics
     /// If they are tableaus.
     pub(crate) fn unitaries(&self, task: &Task, first: usize, out: &mut [Complex64]) {
-        let (Residuals::Unitaries(buffer), ResidualArithmetic::Unitaries { kernel, .. }) =
-            (self, &task.arithmetic)
-        else {
-            unreachable!("residuals are unitaries")
-        };
-        let (size, dim) = (size(task), task.alphabet.dim());
-        let held = buffer.numbers()[first * size..].chunks_exact(size);
-        for (held, out) in held.zip(out.chunks_exact_mut(dim * dim)) {
-            for (at, entry) in out.iter_mut().enumerate() {
-                let [re, im] = kernel.place(at % dim, at / dim);
-                *entry = Complex64::new(held[re] + 0.0, -held[im] + 0.0);
-            }
+        let (held, adjoint) = self.numbers(task);
+        let held = held[first * size(task)..].chunks_exact(size(task));
+        for (held, out) in held.zip(out.chunks_exact_mut(adjoint.len())) {
+            write_adjoint(held, adjoint, out);
         }
     }
 
@@ -122,12 +126,26 @@ impl Residuals {
     /// # Panics
     /// If they are tableaus.
     pub(crate) fn observe_unitaries(&self, task: &Task, out: &mut [f32]) {
-        let (Residuals::Unitaries(buffer), ResidualArithmetic::Unitaries { kernel, .. }) =
-            (self, &task.arithmetic)
-        else {
-            unreachable!("residuals are unitaries")
-        };
-        kernel.run(Parts { held: buffer.numbers(), out });
+        let (held, adjoint) = self.numbers(task);
+        for (held, out) in held.chunks_exact(size(task)).zip(out.chunks_exact_mut(size(task))) {
+            let (real, imaginary) = out.split_at_mut(adjoint.len());
+            for ((&[re, im], real), imaginary) in adjoint.iter().zip(real).zip(imaginary) {
+                // -0 + 0 is +0.
+                *real = held[re] as f32 + 0.0;
+                *imaginary = -held[im] as f32 + 0.0;
+            }
+        }
+    }
+
+    /// Returns the adjoint residuals in the representation of the kernel, and where the entries of
+    /// their adjoints are.
+    fn numbers<'a>(&'a self, task: &'a Task) -> (&'a [f64], &'a [[usize; 2]]) {
+        match (self, &task.arithmetic) {
+            (Residuals::Unitaries(buffer), ResidualArithmetic::Unitaries { adjoint, .. }) => {
+                (buffer.numbers(), adjoint)
+            }
+            _ => unreachable!("residuals are unitaries"),
+        }
     }
 
     /// Writes the Pauli transfer matrix of each residual.
@@ -171,64 +189,10 @@ fn size(task: &Task) -> usize {
     2 * task.alphabet.dim().pow(2)
 }
 
-/// Reads an entry of a unitary.
-#[inline(always)]
-fn entry(representation: &impl Representation, held: &[f64], row: usize, column: usize) -> Complex64 {
-    let place = representation.place(row, column);
-    Complex64::new(held[place], held[place + representation.imaginary()])
-}
-
-/// A step of each active environment.
-struct Step<'a, F> {
-    held: &'a mut [f64],
-    letters: &'a [Option<u16>],
-    solved: &'a mut [bool],
-    tolerance: f64,
-    is_solved: F,
-}
-
-impl<F: Fn(&[Complex64]) -> bool> RepresentationTask for Step<'_, F> {
-    #[inline(always)]
-    fn run(self, representation: &impl Representation) {
-        let (size, dim) = (representation.size(), representation.dim());
-        let mut unitary = vec![Complex64::ZERO; dim * dim];
-        // Of the identity, the first and the last entry have magnitude 1: few other residuals have.
-        let least = (1.0 - self.tolerance).max(0.0).powi(2) * (1.0 - 1e-12);
-        let environments = self.held.chunks_exact_mut(size).zip(self.letters).zip(self.solved);
-        for ((held, letter), solved) in environments {
-            let Some(letter) = *letter else { continue };
-            representation.act(letter, held);
-            let (first, last) =
-                (entry(representation, held, 0, 0), entry(representation, held, dim - 1, dim - 1));
-            *solved = false;
-            if first.norm_sqr() >= least && last.norm_sqr() >= least {
-                representation.finish(held, &mut unitary);
-                *solved = (self.is_solved)(&unitary);
-            }
-        }
-    }
-}
-
-/// Unitaries whose adjoints are to be written as real and imaginary parts.
-struct Parts<'a> {
-    held: &'a [f64],
-    out: &'a mut [f32],
-}
-
-impl RepresentationTask for Parts<'_> {
-    #[inline(always)]
-    fn run(self, representation: &impl Representation) {
-        let (size, dim) = (representation.size(), representation.dim());
-        for (held, out) in self.held.chunks_exact(size).zip(self.out.chunks_exact_mut(size)) {
-            let (re, im) = out.split_at_mut(dim * dim);
-            for row in 0..dim {
-                for column in 0..dim {
-                    let entry = entry(representation, held, column, row);
-                    // -0 + 0 is +0.
-                    re[row * dim + column] = entry.re as f32 + 0.0;
-                    im[row * dim + column] = -entry.im as f32 + 0.0;
-                }
-            }
-        }
+/// Writes the adjoint of a unitary, whose entries are in these places.
+fn write_adjoint(held: &[f64], adjoint: &[[usize; 2]], out: &mut [Complex64]) {
+    for (to, &[re, im]) in out.iter_mut().zip(adjoint) {
+        // -0 + 0 is +0.
+        *to = Complex64::new(held[re] + 0.0, -held[im] + 0.0);
     }
 }

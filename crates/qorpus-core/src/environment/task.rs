@@ -57,7 +57,14 @@ pub struct Task {
 /// The arithmetic of residuals.
 #[derive(Debug)]
 pub(crate) enum ResidualArithmetic {
-    Unitaries { kernel: Kernel, up_to: Equivalence, tolerance: f64 },
+    Unitaries {
+        kernel: Kernel,
+        /// Where the real and the imaginary part of each entry of a unitary's adjoint is, row-major,
+        /// in the representation of the kernel.
+        adjoint: Vec<[usize; 2]>,
+        up_to: Equivalence,
+        tolerance: f64,
+    },
     Tableaus(TableauLetters),
 }
 
@@ -111,7 +118,9 @@ impl Task {
                     return Err(Error::Tolerance(tolerance));
                 }
                 let (kernel, tolerance) = (Kernel::new(&alphabet), tolerance.unwrap_or(EQUALITY_TOLERANCE));
-                (ResidualArithmetic::Unitaries { kernel, up_to, tolerance }, undoing(&alphabet)?)
+                let dim = alphabet.dim();
+                let adjoint = (0..dim * dim).map(|at| kernel.place(at % dim, at / dim)).collect();
+                (ResidualArithmetic::Unitaries { kernel, adjoint, up_to, tolerance }, undoing(&alphabet)?)
             }
             Equality::Tableaus => {
                 let letters = TableauLetters::new(&alphabet)?;

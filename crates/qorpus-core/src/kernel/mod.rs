@@ -133,8 +133,13 @@ impl Kernel {
         }
     }
 
+    /// Lets a letter act on each of some unitaries, in the representation of this kernel.
+    pub(crate) fn act_on_each(&self, letters: &[Option<u16>], unitaries: &mut [f64]) {
+        self.run(LetterEach { letters, unitaries });
+    }
+
     /// Does work in the representation of this kernel, with its vector instructions.
-    pub(crate) fn run(&self, task: impl RepresentationTask) {
+    fn run(&self, task: impl RepresentationTask) {
         self.instructions.run(InRepresentation { kernel: self, task });
     }
 
@@ -204,6 +209,24 @@ impl<T: RepresentationTask> InRepresentation<'_, T> {
             (Rows(letters), 2) => task.run(&SplitRows::<2, [f64; 2]>::new(letters, dim)),
             (Rows(letters), 4) => task.run(&SplitRows::<4, [f64; 4]>::new(letters, dim)),
             (Rows(letters), _) => task.run(&SplitRows::<8, V>::new(letters, dim)),
+        }
+    }
+}
+
+/// Unitaries, and a letter for each that acts on it, if there is one.
+struct LetterEach<'a> {
+    letters: &'a [Option<u16>],
+    unitaries: &'a mut [f64],
+}
+
+impl RepresentationTask for LetterEach<'_> {
+    #[inline(always)]
+    fn run(self, representation: &impl Representation) {
+        let unitaries = self.unitaries.chunks_exact_mut(representation.size());
+        for (unitary, letter) in unitaries.zip(self.letters) {
+            if let Some(letter) = *letter {
+                representation.act(letter, unitary);
+            }
         }
     }
 }

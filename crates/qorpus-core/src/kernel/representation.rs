@@ -17,9 +17,6 @@ pub(crate) trait Representation {
     /// Returns the index of the real part of an entry.
     fn place(&self, row: usize, column: usize) -> usize;
 
-    /// Returns the distance from the real part of an entry to its imaginary part.
-    fn imaginary(&self) -> usize;
-
     /// Lets a letter act on the unitary in `held`.
     fn act(&self, letter: u16, held: &mut [f64]);
 

@@ -409,11 +409,6 @@ impl<const WIDTH: usize, V: Vector<WIDTH>> Representation for SplitRows<'_, WIDT
     }
 
     #[inline(always)]
-    fn imaginary(&self) -> usize {
-        self.dim
-    }
-
-    #[inline(always)]
     fn advance_at(
         &self,
         from: &[f64],

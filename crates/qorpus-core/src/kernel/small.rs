@@ -238,11 +238,6 @@ impl<const VECTORS: usize, const TERMS: usize, V: Vector<WIDTH>> Representation
     }
 
     #[inline(always)]
-    fn imaginary(&self) -> usize {
-        1
-    }
-
-    #[inline(always)]
     fn act(&self, letter: u16, held: &mut [f64]) {
         let held = held.as_chunks_mut::<WIDTH>().0;
         let mut vectors: [_; VECTORS] = array::from_fn(|k| V::load(&held[k]));
