@@ -37,10 +37,12 @@ NOWHERE = 8
 class Augmentation:
     """Changes of records, drawn from the seed, the epoch and the id of each record."""
 
-    def __init__(self, records: Records, kinds: Sequence[str]) -> None:
-        kinds = texts(kinds, "augment")
-        if unknown := [each for each in kinds if each not in KINDS]:
-            raise InvalidArgument(f"augment contains {unknown[0]!r}; a stream can augment by {', '.join(KINDS)}")
+    def __init__(
+        self, records: Records, kinds: Sequence[str], option: str = "augment", known: Sequence[str] = KINDS
+    ) -> None:
+        kinds = texts(kinds, option)
+        if unknown := [each for each in kinds if each not in known]:
+            raise InvalidArgument(f"{option} contains {unknown[0]!r}; it may contain {', '.join(known)}")
         self.kinds = tuple(each for each in KINDS if each in kinds)
         source = records._records if isinstance(records, Subset) else records
         if kinds and not source.has_circuits:
@@ -49,7 +51,7 @@ class Augmentation:
                 "Haar-random again; leave out augment, and draw more unitaries instead"
             )
         self._qubits = source.qubits
-        letters = _Letters(source) if {"inverse", "permutation"} & {*kinds} else None
+        letters = _Letters(source, option) if {"inverse", "permutation"} & {*kinds} else None
         #: The inverse of each letter; the last entry is for the padding.
         self._inverse = letters.inverse() if letters is not None and "inverse" in kinds else None
         self._letters: NDArray[np.int32] | None = None
@@ -139,7 +141,8 @@ def _basis(permutations: list[tuple[int, ...]], qubits: int, order: str) -> NDAr
 class _Letters:
     """The letters of an alphabet: their gates, their qubits, and their matrices."""
 
-    def __init__(self, source: Records) -> None:
+    def __init__(self, source: Records, option: str) -> None:
+        self.option = option
         self.names, self.gates, self.qubits = source.letters, source.gates, source.qubits
         own = source.matrices
         number = {gate: place for place, gate in enumerate(self.gates)}
@@ -150,7 +153,7 @@ class _Letters:
             try:
                 matrix = own[gate] if gate in own else _qorpus.matrix(_at_generic_angles(gate))
             except InvalidArgument as error:
-                raise InvalidArgument(f"gate '{gate}' has no matrix, so augment may contain only 'phase'") from error
+                raise InvalidArgument(f"gate '{gate}' has no matrix, so {option} may contain only 'phase'") from error
             self.matrices.append(np.asarray(matrix))
 
     def inverse(self) -> NDArray[np.int32]:
@@ -170,7 +173,7 @@ class _Letters:
                 found = [other for other, candidate in fixed if _equal(candidate, matrix.conj().T)]
                 if not found:
                     raise InvalidArgument(
-                        f"augment by inverse needs the inverse of every letter, global phase included; '{self.names[place]}' "
+                        f"{self.option} by inverse needs the inverse of every letter, global phase included; '{self.names[place]}' "
                         "has none among the gates of the corpus"
                     )
                 inverse[place] = found[0]
@@ -199,7 +202,7 @@ class _Letters:
                 images.append(np.append(found, np.int32(-1)))
         if len(kept) == 1:
             reason = "there is only one qubit" if self.qubits == 1 else "every other one moves some gate to where the corpus has none"
-            raise InvalidArgument(f"augment by permutation needs a permutation of the qubits other than the identity: {reason}")
+            raise InvalidArgument(f"{self.option} by permutation needs a permutation of the qubits other than the identity: {reason}")
         return kept, np.array(images, np.int32)
 
 

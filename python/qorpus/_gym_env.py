@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         letters: Sequence[str] | str | None
         targets: Targets
         distance: Distance | None
+        symmetries: Sequence[str]
         max_steps: int
         observation: str
         up_to: str | None
@@ -54,8 +55,8 @@ class Env(gymnasium.Env[NDArray[Any], np.int64]):
 
     Args:
         **options: the options of `VectorEnv`: gates, qubits, coupling, letters, targets, distance,
-            max_steps, observation, up_to, tolerance, costs, bonus, rewards, table, seed, first_env
-            and threads.
+            symmetries, max_steps, observation, up_to, tolerance, costs, bonus, rewards, table, seed,
+            first_env and threads.
 
     Raises:
         qorpus.InvalidArgument: as for `VectorEnv`.

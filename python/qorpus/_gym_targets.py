@@ -9,12 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qorpus._arguments import integer, kind
+from qorpus._augmentation import Augmentation
 from qorpus._qorpus import Records
 from qorpus._subset import Subset
 from qorpus.errors import Error, InvalidArgument, WrongType
 
 if TYPE_CHECKING:
     from qorpus.recipe import Recipe
+
+#: The symmetries of targets.
+SYMMETRIES = ("inverse", "permutation")
 
 #: The most random letters of a target.
 MAX_LETTERS = 1_000_000
@@ -49,6 +53,7 @@ class Rules(NamedTuple):
     qubits: int
     observation: str
     tolerance: float | None
+    symmetries: Augmentation | None = None
 
     @property
     def is_exact(self) -> bool:
@@ -61,10 +66,10 @@ class Drawn:
 
     def __init__(self, source: Unitaries, low: int, high: int, rules: Rules) -> None:
         self.source, self.low, self.high, self.dim = source, low, high, 1 << rules.qubits
-        self._is_exact = rules.is_exact
+        self._is_exact, self._symmetries = rules.is_exact, rules.symmetries
 
-    def unitaries(self, ids: NDArray[np.int64]) -> NDArray[np.complex128]:
-        """Read unitaries, qubit 0 most significant."""
+    def unitaries(self, ids: NDArray[np.int64], words: NDArray[np.int64]) -> NDArray[np.complex128]:
+        """Read unitaries, qubit 0 most significant, each with the symmetries that its word decides."""
         read = np.asarray(self.source.unitaries(ids))
         expected = (len(ids), self.dim, self.dim)
         if read.shape != expected or read.dtype.kind not in "fc":
@@ -74,6 +79,10 @@ class Drawn:
         if getattr(self.source, "order", "big") == "little":
             rows = _reversed_bits(self.dim)
             read = read[:, rows[:, None], rows[None, :]]
+        if self._symmetries is not None:
+            changed, _, _ = self._symmetries.apply(words, read, None, None, 0, 0)
+            assert changed is not None
+            read = changed
         return np.ascontiguousarray(read)
 
 
@@ -83,8 +92,18 @@ def targets_of(targets: Any, distance: Any, rules: Rules) -> Letters | Drawn:
         return _drawn(targets, distance, rules)
     if distance is not None:
         raise InvalidArgument("distance needs targets=, an enumeration by qorpus.distinct; random letters have no known distance")
+    if rules.symmetries is not None:
+        raise InvalidArgument(
+            "symmetries are for targets from records; random letters already are as likely as their inverses and permutations"
+        )
     expected = "targets must be a number of letters, a pair (a, b), or records with unitaries"
     return Letters(*_range(targets, "targets", expected, most=MAX_LETTERS))
+
+
+def symmetries_of(kinds: Sequence[str], recipe: Recipe) -> Augmentation | None:
+    """Return the symmetries by which targets are changed, which map the letters of a recipe to letters."""
+    symmetries = Augmentation(recipe, kinds, "symmetries", SYMMETRIES)
+    return symmetries if symmetries.kinds else None
 
 
 def _drawn(source: Any, distance: Any, rules: Rules) -> Drawn:

@@ -16,7 +16,7 @@ from qorpus import _qorpus
 from qorpus._arguments import integer, kind, truth
 from qorpus._gym_arguments import actions_of, mask_of, mode_of, one_of
 from qorpus._gym_rewards import number, rewards_of
-from qorpus._gym_targets import Drawn, Letters, Rules, alphabet, alphabet_source, targets_of
+from qorpus._gym_targets import Drawn, Letters, Rules, alphabet, alphabet_source, symmetries_of, targets_of
 from qorpus.errors import Error, InvalidArgument, WrongType
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ OBSERVATIONS = {
 
 #: When a residual counts as the identity.
 UP_TO = ("phase", "nothing", "pauli")
+
+#: Numbers below this decide symmetries.
+WORDS = (1 << 63) - 1
 
 #: How often a target that is solved from the start is drawn again.
 ATTEMPTS = 256
@@ -70,6 +73,10 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
             from the start is drawn again.
         distance: the distance of targets from the identity, or a pair (a, b), if targets are an
             enumeration by `qorpus.distinct` or a split of one.
+        symmetries: "inverse" and "permutation", one of them or both, for targets from records: half
+            of the targets are inverted, and their qubits are permuted uniformly among the
+            permutations that map letters to letters. Distances stay, because each letter needs an
+            inverse among the letters, global phase included.
         max_steps: the letters after which an episode is truncated.
         observation: "unitary": real and imaginary parts of the residual, float32 of shape (2, d, d)
             for d = 2**qubits; "channel": its Pauli transfer matrix, float32 of shape (4**n, 4**n) for
@@ -128,6 +135,7 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
         letters: Sequence[str] | str | None = None,
         targets: Targets = 8,
         distance: Distance | None = None,
+        symmetries: Sequence[str] = (),
         max_steps: int = 32,
         observation: str = "unitary",
         up_to: str | None = None,
@@ -154,7 +162,8 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
         given = {"gates": gates, "qubits": qubits, "coupling": coupling, "letters": letters}
         recipe = alphabet(alphabet_source(table, targets), given)
         letter_costs, letter_bonus = rewards_of(recipe.letters, costs, bonus, rewards)
-        self._rules = Rules(recipe.letters, recipe.matrices, recipe.qubits, observation, tolerance)
+        images = symmetries_of(symmetries, recipe)
+        self._rules = Rules(recipe.letters, recipe.matrices, recipe.qubits, observation, tolerance, images)
         self._targets = targets_of(targets, distance, self._rules)
         self._options: dict[str, Any] = {
             "first": integer(first_env, "first_env", most=MAX_FIRST_ENV),
@@ -470,7 +479,8 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
             self._native.reset(np.zeros_like(chosen), seed, none)
         for attempt in range(ATTEMPTS):
             ids = self._native.draw(chosen, targets.low, targets.high, attempt)
-            self._native.reset(chosen, None, targets.unitaries(ids))
+            words = self._native.draw(chosen, 0, WORDS, attempt)
+            self._native.reset(chosen, None, targets.unitaries(ids, words))
             chosen = chosen & self._native.solved()
             if not chosen.any():
                 return

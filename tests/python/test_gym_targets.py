@@ -433,3 +433,38 @@ def test_closed_environments():
         for call in calls:
             with pytest.raises(qorpus.Error, match="closed"):
                 call(each)
+
+
+def test_symmetries_change_targets_but_not_distances(every):
+    """Each target is the record, its inverse, or one of them with its qubits exchanged, equally often."""
+    options = {"targets": every, "distance": (3, 4), "table": every, "seed": 5}
+    plain, changed = VectorEnv(4000, **options), VectorEnv(4000, symmetries=["permutation", "inverse"], **options)
+    (_, info), (_, of_changed) = plain.reset(), changed.reset()
+    assert np.array_equal(info["distance"], of_changed["distance"])
+    records, targets = plain.residuals(), changed.residuals()
+    swap = np.eye(4)[[0, 2, 1, 3]]
+    inverses = records.conj().transpose(0, 2, 1)
+    images = np.stack([records, inverses, swap @ records @ swap, swap @ inverses @ swap])
+    is_image = np.abs(images - targets).max(axis=(2, 3)) < 1e-12
+    assert is_image.any(axis=0).all()
+    # Of records whose images differ, each is as likely: 4 standard deviations.
+    counts = is_image[:, is_image.sum(axis=0) == 1].sum(axis=1)
+    assert (abs(counts - counts.sum() / 4) < 4 * (counts.sum() * 3 / 16) ** 0.5).all(), counts
+    again = VectorEnv(1000, symmetries=("inverse", "permutation"), first_env=3000, **options)
+    again.reset()
+    assert np.array_equal(again.residuals(), targets[3000:])
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"symmetries": ["phase"]}, "symmetries contains 'phase'; it may contain inverse, permutation"),
+        ({"symmetries": "inverse"}, "symmetries must be a sequence of strings, not str"),
+        ({"targets": 3}, "symmetries are for targets from records"),
+        ({"gates": "h,t,cx", "tolerance": 1e-3}, "symmetries by inverse needs the inverse of every letter"),
+        ({"letters": "h 0; cx 0 1", "tolerance": 1e-3, "symmetries": ["permutation"]}, "symmetries by permutation needs"),
+    ],
+)
+def test_impossible_symmetries_are_refused(every, options, sentence):
+    with pytest.raises((qorpus.Error, TypeError), match=re.escape(sentence)):
+        VectorEnv(4, **{"targets": every, "symmetries": ["inverse"]} | options)
