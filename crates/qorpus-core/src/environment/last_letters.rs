@@ -14,16 +14,16 @@ impl LastLetters {
     pub(crate) const NONE: LastLetters = LastLetters([NONE; MAX_QUBITS]);
 
     #[inline]
-    pub(crate) fn push(&mut self, alphabet: &Alphabet, letter: u16) {
-        for &qubit in &alphabet.letters()[usize::from(letter)].qubits {
-            self.0[qubit] = letter;
+    pub(crate) fn push(&mut self, letters: &[Undone], letter: u16) {
+        for qubit in letters[usize::from(letter)].qubits {
+            self.0[usize::from(qubit)] = letter;
         }
     }
 
     /// Returns the last letters of a circuit.
-    pub(crate) fn of(alphabet: &Alphabet, circuit: &[u16]) -> LastLetters {
+    pub(crate) fn of(letters: &[Undone], circuit: &[u16]) -> LastLetters {
         let mut last = LastLetters::NONE;
-        circuit.iter().for_each(|&letter| last.push(alphabet, letter));
+        circuit.iter().for_each(|&letter| last.push(letters, letter));
         last
     }
 
@@ -31,16 +31,39 @@ impl LastLetters {
     /// for the others. A letter comes directly before another if no letter in between acts on any of
     /// their qubits, as in circuits without cancelling letters.
     #[inline]
-    pub(crate) fn write_mask(&self, alphabet: &Alphabet, undone_by: &[Vec<u16>], mask: &mut [i8]) {
+    pub(crate) fn write_mask(&self, qubits: usize, letters: &[Undone], mask: &mut [i8]) {
         mask.fill(1);
-        for (qubit, &letter) in self.0.iter().enumerate().filter(|(_, letter)| **letter != NONE) {
-            let qubits = &alphabet.letters()[usize::from(letter)].qubits;
+        for (qubit, &letter) in self.0[..qubits].iter().enumerate() {
+            // There is no letter number `NONE`.
+            let Some(undone) = letters.get(usize::from(letter)) else { continue };
+            let [first, second, third] = undone.qubits.map(usize::from);
             // A letter that is last on all its qubits is listed by the first of them.
-            if qubits[0] == qubit && qubits.iter().all(|&qubit| self.0[qubit] == letter) {
-                for &undoing in &undone_by[usize::from(letter)] {
+            if first == qubit && self.0[second] == letter && self.0[third] == letter {
+                for &undoing in &undone.by {
                     mask[usize::from(undoing)] = 0;
                 }
             }
         }
+    }
+}
+
+/// A letter's qubits, and the letters on the same qubits that undo it.
+#[derive(Debug)]
+pub(crate) struct Undone {
+    /// The last one repeats if there are fewer.
+    qubits: [u8; 3],
+    by: Vec<u16>,
+}
+
+impl Undone {
+    /// Returns all letters, given those that undo each of them.
+    pub(crate) fn letters(alphabet: &Alphabet, undone_by: Vec<Vec<u16>>) -> Vec<Undone> {
+        let letters = alphabet.letters().iter().zip(undone_by);
+        letters
+            .map(|(letter, by)| {
+                let qubit = |place: usize| letter.qubits[place.min(letter.qubits.len() - 1)] as u8;
+                Undone { qubits: [0, 1, 2].map(qubit), by }
+            })
+            .collect()
     }
 }

@@ -282,10 +282,10 @@ impl Environments {
     /// Records a letter, and returns its reward, whether the target is solved, and whether the
     /// episode has all its steps.
     fn record(&mut self, index: usize, letter: u16) -> (f64, bool, bool) {
-        let Task { alphabet, max_steps, costs, bonus, .. } = &*self.task;
+        let Task { undone, max_steps, costs, bonus, .. } = &*self.task;
         self.letters[index * max_steps + self.steps[index] as usize] = letter;
         self.steps[index] += 1;
-        self.last_letters[index].push(alphabet, letter);
+        self.last_letters[index].push(undone, letter);
         let is_solved = self.solved[index];
         let reward = if is_solved { *bonus } else { 0.0 } - costs[usize::from(letter)];
         (reward, is_solved, self.steps[index] as usize == *max_steps)
@@ -369,11 +369,11 @@ impl Environments {
     /// # Panics
     /// If `out` has another size.
     pub fn masks(&self, out: &mut [i8]) {
-        let Task { alphabet, undone_by, .. } = &*self.task;
+        let Task { alphabet, undone, .. } = &*self.task;
         assert_eq!(out.len(), self.len() * alphabet.letters().len(), "room for each letter");
         let masks = out.chunks_exact_mut(alphabet.letters().len());
         for (last, mask) in self.last_letters.iter().zip(masks) {
-            last.write_mask(alphabet, undone_by, mask);
+            last.write_mask(alphabet.qubits(), undone, mask);
         }
     }
 }

@@ -79,7 +79,7 @@ impl Environments {
             }
             self.letters[index * max_steps + place] = letter;
         }
-        self.last_letters[index] = LastLetters::of(&self.task.alphabet, self.circuit(index));
+        self.last_letters[index] = LastLetters::of(&self.task.undone, self.circuit(index));
         Ok(())
     }
 }

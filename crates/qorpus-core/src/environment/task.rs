@@ -3,6 +3,7 @@
 use crate::alphabet::Alphabet;
 use crate::arithmetic::Equivalence;
 use crate::circuit::MAX_LENGTH;
+use crate::environment::last_letters::Undone;
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
 use crate::space::Space;
@@ -46,7 +47,7 @@ pub struct Task {
     pub(crate) alphabet: Alphabet,
     pub(crate) arithmetic: ResidualArithmetic,
     /// For each letter, the letters on the same qubits that undo it.
-    pub(crate) undone_by: Vec<Vec<u16>>,
+    pub(crate) undone: Vec<Undone>,
     /// The lengths of random targets at first.
     pub(crate) length: Option<(usize, usize)>,
     pub(crate) max_steps: usize,
@@ -128,7 +129,8 @@ impl Task {
                 (ResidualArithmetic::Tableaus(letters), undone_by)
             }
         };
-        Ok(Task { alphabet, arithmetic, undone_by, length, max_steps, costs, bonus })
+        let undone = Undone::letters(&alphabet, undone_by);
+        Ok(Task { alphabet, arithmetic, undone, length, max_steps, costs, bonus })
     }
 
     /// Returns the letters, which are the actions.
