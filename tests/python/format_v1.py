@@ -271,6 +271,9 @@ class Decoder:
         self.appended = recipe["space"] == "appended"
         self.stored_angles = self.appended and any(map(free_angles, letters))
         self.codes = [xxhash.xxh3_64_intdigest(letter.encode()) for letter in letters]
+        haar = recipe["space"].get("haar") if isinstance(recipe["space"], dict) else None
+        texts = [f"haar {recipe['qubits']} {haar['seed']}"] if haar else []
+        self.drawn_codes = [xxhash.xxh3_64_intdigest(text.encode()) for text in texts]
 
     def split_circuits(self, chunk: Chunk) -> tuple[list[bytes], bytes]:
         """The blocks, each checked, and the list behind them."""
@@ -333,7 +336,8 @@ class Decoder:
         circuits, angles = self.circuits(blocks, chunk.count)
         content, size = 0, self.unitary_bytes if self.stored else 0
         for position, circuit in enumerate(circuits):
-            record = struct.pack(f"<{len(circuit) + 1}Q", chunk.first_id + position, *(self.codes[c] for c in circuit))
+            codes = [self.codes[letter] for letter in circuit] + self.drawn_codes
+            record = struct.pack(f"<{len(codes) + 1}Q", chunk.first_id + position, *codes)
             if self.stored_angles:
                 record += struct.pack(f"<{len(angles[position])}d", *angles[position])
             content += xxhash.xxh3_128_intdigest(record + plain[position * size :][:size])

@@ -15,9 +15,9 @@ def fraction(word: int) -> float:
     return ((word >> 12) + 0.5) / 2**52
 
 
-def normal_numbers(seed: int, record: int):
+def normal_numbers(seed: int, record: int, qubits: int):
     """The complex normal numbers of a record, as pairs."""
-    words = format_v1.words_of_record(seed, record)
+    words = format_v1.words_of_record(seed, record, sequence=16 + qubits)
     for first, second in zip(words, words):
         radius, angle = math.sqrt(-fdlibm.log(fraction(first))), TAU * fraction(second)
         sin, cos = fdlibm.sin_cos(angle)
@@ -30,7 +30,7 @@ def product(a, b):
 
 
 def unitary(seed: int, record: int, qubits: int) -> np.ndarray:
-    normals = normal_numbers(seed, record)
+    normals = normal_numbers(seed, record, qubits)
     # The real and the imaginary parts.
     u = np.zeros((2, 0, 0))
     for k in range(1, 2**qubits + 1):

@@ -61,8 +61,8 @@ pub(crate) enum Command {
     ///
     /// Generates the records that are missing in OUT on all cores. Any number of processes may run
     /// this on one corpus at the same time; they share the work. Ctrl-C keeps the committed
-    /// records. Run the same command again to resume, or with a larger --random to add records.
-    /// Words grow by --length.
+    /// records. Run the same command again to resume, or with a larger --random, --cliffords or
+    /// --haar to add records. Words grow by --length.
     ///
     /// If OUT ends in a slash or is a directory, the corpus is split into shards: files of up to
     /// 512 MiB, which several machines can generate together. Every command reads the directory as

@@ -110,7 +110,7 @@ pub(crate) struct Recipe {
     /// Type of the entries of unitaries
     #[arg(long, value_parser = names::parser(DTYPES, DTYPE_MEANINGS), default_value = "complex128")]
     dtype: Dtype,
-    /// Store circuits only, and compute unitaries when they are read
+    /// Do not store unitaries: compute them when they are read
     #[arg(long)]
     no_unitaries: bool,
 }

@@ -174,6 +174,14 @@ impl Arithmetic for ApproximateLetters {
         (fits && error <= ENTRY_TOLERANCE).then(|| numbers.to_vec())
     }
 
+    fn recognize_small(&self, numbers: &[Complex64], _most: u32) -> Option<Vec<Complex64>> {
+        self.recognize(numbers, 0.0)
+    }
+
+    fn exponent(&self, _unitary: &Vec<Complex64>) -> u32 {
+        0
+    }
+
     fn near(&self, numbers: &[Complex64], _error: f64) -> Vec<Vec<Complex64>> {
         self.recognize(numbers, 0.0).into_iter().collect()
     }

@@ -106,6 +106,13 @@ pub trait Arithmetic: Sync {
     /// it.
     fn recognize(&self, numbers: &[Complex64], error: f64) -> Option<Self::Unitary>;
 
+    /// Does as [`recognize`](Arithmetic::recognize), without error, for unitaries whose
+    /// [`exponent`](Arithmetic::exponent) is at most `most`. The larger it is, the longer it takes.
+    fn recognize_small(&self, numbers: &[Complex64], most: u32) -> Option<Self::Unitary>;
+
+    /// Returns the denominator's exponent of an exact unitary; 0 if arithmetic is not exact.
+    fn exponent(&self, unitary: &Self::Unitary) -> u32;
+
     /// Returns the unitaries whose entries may be these numbers, row-major, each within `error`, up
     /// to phase if that is the equivalence. They include the unitaries of all circuits of at most
     /// `length` letters if [`is_complete`](Arithmetic::is_complete) says so.

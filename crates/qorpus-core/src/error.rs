@@ -149,8 +149,8 @@ pub enum Error {
     /// A space of no circuits.
     #[error("the number of records is 0; ask for at least 1")]
     NoRecords,
-    /// A space of more than 2^63 circuits.
-    #[error("there are more than 2^63 circuits; shorten the length range or use fewer gates")]
+    /// A space of more than 2^63 records.
+    #[error("there are more than 2^63 records; ask for fewer, shorten the length range, or use fewer gates")]
     SpaceTooLarge,
     /// Constraints of random circuits that are invalid or impossible.
     #[error("constraints of random circuits: {0}")]

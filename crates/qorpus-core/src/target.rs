@@ -6,6 +6,7 @@
 
 use crate::arithmetic::Equivalence;
 use crate::error::{Error, Result};
+use crate::gate::standard::diagonal;
 use crate::gate::unitarity_residual;
 use num_complex::Complex64;
 
@@ -121,6 +122,12 @@ pub fn distance(one: &[Complex64], other: &[Complex64], up_to: Equivalence) -> f
     let squares = one.iter().zip(other).map(|(u, v)| (u - v * turn).norm_sqr());
     // max() drops NaN, which the difference of enormous entries may be.
     squares.fold(0.0, |largest: f64, square| if square <= largest { largest } else { square }).sqrt()
+}
+
+/// Returns whether a unitary is the identity within a tolerance.
+pub(crate) fn is_identity(unitary: &[Complex64], up_to: Equivalence, tolerance: f64) -> bool {
+    let identity = diagonal(&vec![Complex64::ONE; unitary.len().isqrt()]);
+    distance(unitary, &identity, up_to) <= tolerance
 }
 
 #[cfg(test)]

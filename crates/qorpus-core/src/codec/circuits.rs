@@ -251,7 +251,7 @@ impl<'a> CircuitBlock<'a> {
             return Err(Damage::Circuit);
         }
         let ids = self.first_id + records.start as u64..self.first_id + records.end as u64;
-        if codec.draws_unitaries {
+        if codec.drawn_code.is_some() {
             circuits.draw(ids.clone());
         }
         codec.free_angles.draw(ids, circuits);

@@ -35,8 +35,9 @@ pub struct Codec {
     /// The binary logarithm of the number of unitaries in a block.
     pub(crate) block_bits: u32,
     pub(crate) free_angles: FreeAngles,
-    /// Whether records have no circuits, but unitaries that are drawn by their ids.
-    pub(crate) draws_unitaries: bool,
+    /// The code of all records in content hashes, if they have no circuits, but unitaries that are
+    /// drawn by their ids.
+    pub(crate) drawn_code: Option<u64>,
 }
 
 impl Codec {
@@ -64,7 +65,7 @@ impl Codec {
             unitary_bytes,
             block_bits: (UNITARY_BLOCK_BYTES / unitary_bytes.max(1)).max(1).ilog2(),
             free_angles: FreeAngles::of(recipe),
-            draws_unitaries: !recipe.space().has_circuits(),
+            drawn_code: recipe.space().haar_sampler().map(|haar| xxh3_64(haar.text().as_bytes())),
         }
     }
 

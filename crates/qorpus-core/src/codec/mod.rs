@@ -132,12 +132,13 @@ impl Codec {
         let mut words = Vec::<u64>::new();
         let mut content = ContentHash::default();
         let code = |&letter: &u16| self.codes[usize::from(letter)];
-        if self.stored.is_some() || self.free_angles.are_stored() {
+        if self.stored.is_some() || self.free_angles.are_stored() || self.drawn_code.is_some() {
             let size = self.unitary_bytes();
             for (position, circuit) in circuits.iter().enumerate() {
                 words.clear();
                 words.push(first_id + position as u64);
                 words.extend(circuit.iter().map(code));
+                words.extend(self.drawn_code);
                 if self.free_angles.are_stored() {
                     words.extend(circuits.angles(position).iter().map(|angle| angle.to_bits()));
                 }

@@ -79,9 +79,19 @@ impl Environments {
             return Err(Error::Unusable { item, reason });
         }
         let count = (numbers.end - numbers.start) as usize;
+        let mut letters = Vec::new();
+        let residuals = Residuals::new(&task, count);
+        let has_room = letters.try_reserve_exact(count * task.max_steps).is_ok();
+        let Some(residuals) = residuals.filter(|_| has_room) else {
+            let item = format!("environments {} to {}", numbers.start, numbers.end - 1);
+            let reason =
+                "there is not enough memory for their residuals and letters; make fewer environments".into();
+            return Err(Error::Unusable { item, reason });
+        };
+        letters.resize(count * task.max_steps, 0);
         Ok(Environments {
-            residuals: Residuals::new(&task, count),
-            letters: vec![0; count * task.max_steps],
+            residuals,
+            letters,
             length: task.length,
             task,
             first: numbers.start,
@@ -589,6 +599,52 @@ mod tests {
         assert!(changed.set_length(Some((3, 1))).is_err() && changed.draws_targets());
         changed.set_length(None).unwrap();
         assert!(changed.begin(&everyone, None).is_err());
+    }
+
+    /// Only letters that undo the last one exactly are masked if the phase counts.
+    #[test]
+    fn masks_agree_with_the_equality() {
+        for (up_to, expected) in [(Equivalence::GlobalPhase, 0), (Equivalence::Exact, 1)] {
+            let task = task("rz(pi),h", 1, Equality::Unitaries { up_to, tolerance: None }, (3, 3));
+            let mut environments = started(&task, 0..1, 1);
+            Results::of(&mut environments, &[0], None);
+            let mut mask = [7, 7];
+            environments.masks(&mut mask);
+            assert_eq!(mask, [expected, 1], "{up_to:?}");
+        }
+    }
+
+    /// A state belongs to environments with these numbers, letters in this order, and rules.
+    #[test]
+    fn states_of_others_are_refused() {
+        let of = |gates, equality, numbers| started(&task(gates, 1, equality, (1, 3)), numbers, 1);
+        let mut state = Vec::new();
+        of("h,t", UP_TO_PHASE, 4..6).save(&mut state);
+        assert!(of("h,t", UP_TO_PHASE, 4..6).restore(&state).is_ok());
+        let exact = Equality::Unitaries { up_to: Equivalence::Exact, tolerance: None };
+        for mut other in [
+            of("t,h", UP_TO_PHASE, 4..6),
+            of("h,s", UP_TO_PHASE, 4..6),
+            of("h,t", exact, 4..6),
+            of("h,t", UP_TO_PHASE, 5..7),
+            of("h,t", UP_TO_PHASE, 4..7),
+        ] {
+            assert!(other.restore(&state).is_err());
+        }
+    }
+
+    #[test]
+    fn imprecise_targets_need_a_tolerance() {
+        let target = |digits: i32, tolerance| {
+            let task =
+                task("h,t", 1, Equality::Unitaries { up_to: Equivalence::GlobalPhase, tolerance }, (1, 1));
+            let h = naive::unitary(&task.alphabet, &[0], &[]);
+            let rounded = |x: f64| (x * 10f64.powi(digits)).round() / 10f64.powi(digits);
+            task.targets(h.iter().map(|z| Complex64::new(rounded(z.re), rounded(z.im))).collect()).map(drop)
+        };
+        let refused = target(10, None).unwrap_err().to_string();
+        assert!(refused.starts_with("target 0: its entries are known to"), "{refused}");
+        assert!(target(10, Some(1e-6)).is_ok() && target(13, None).is_ok() && target(16, None).is_ok());
     }
 
     #[test]

@@ -4,10 +4,11 @@
 //! S = A U† is stored, on which a new letter acts as on any unitary.
 
 use crate::channel::pauli_transfer;
-use crate::environment::targets::{TargetForms, Targets, is_identity};
+use crate::environment::targets::{TargetForms, Targets};
 use crate::environment::task::{ResidualArithmetic, Task};
 use crate::kernel::representation::AlignedBuffer;
 use crate::tableau::Tableau;
+use crate::target::is_identity;
 use num_complex::Complex64;
 
 /// The number of residuals whose channels are computed at once.
@@ -33,18 +34,21 @@ pub(crate) enum Residuals {
 }
 
 impl Residuals {
-    /// Returns `count` residuals that are the identity.
-    pub(crate) fn new(task: &Task, count: usize) -> Residuals {
+    /// Returns `count` residuals that are the identity; `None` if there is no memory for them.
+    pub(crate) fn new(task: &Task, count: usize) -> Option<Residuals> {
         match &task.arithmetic {
             ResidualArithmetic::Unitaries { adjoint, .. } => {
-                let mut buffer = AlignedBuffer::zeros(count * size(task));
+                let mut buffer = AlignedBuffer::try_zeros(count * size(task))?;
                 for held in buffer.room(count * size(task)).chunks_exact_mut(size(task)) {
                     adjoint.iter().step_by(task.alphabet.dim() + 1).for_each(|&[re, _]| held[re] = 1.0);
                 }
-                Residuals::Unitaries(buffer)
+                Some(Residuals::Unitaries(buffer))
             }
             ResidualArithmetic::Tableaus(letters) => {
-                Residuals::Tableaus(vec![Tableau::identity(letters.qubits()); count])
+                let mut tableaus = Vec::new();
+                tableaus.try_reserve_exact(count).ok()?;
+                tableaus.resize(count, Tableau::identity(letters.qubits()));
+                Some(Residuals::Tableaus(tableaus))
             }
         }
     }

@@ -9,7 +9,9 @@ use crate::tableau::Tableau;
 impl Environments {
     /// Appends the state of the environments to `out`.
     pub fn save(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.seed.to_le_bytes());
+        for number in [self.task.fingerprint, self.first, self.seed] {
+            out.extend_from_slice(&number.to_le_bytes());
+        }
         self.episodes.iter().for_each(|number| out.extend_from_slice(&number.to_le_bytes()));
         for index in 0..self.len() {
             let flags = u8::from(self.is_running[index]) | u8::from(self.solved[index]) << 1;
@@ -30,12 +32,18 @@ impl Environments {
     }
 
     /// Restores the state at the beginning of `bytes`, which as many environments with the same
-    /// rules [saved](Environments::save), and returns the rest.
+    /// numbers, letters, gates, equality and `max_steps` [saved](Environments::save), and returns the
+    /// rest.
     ///
     /// # Errors
     /// Bytes that are not such a state; then the environments may have any state.
     pub fn restore<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8]> {
         let mut bytes = Bytes(bytes);
+        for known in [self.task.fingerprint, self.first] {
+            if u64::from_le_bytes(bytes.take()?) != known {
+                return Err(damaged());
+            }
+        }
         self.seed = u64::from_le_bytes(bytes.take()?);
         for number in &mut self.episodes {
             *number = u32::from_le_bytes(bytes.take()?);

@@ -1,13 +1,11 @@
 //! Targets of episodes, before they become residuals.
 
-use crate::arithmetic::Equivalence;
 use crate::circuit::Circuits;
 use crate::environment::task::{ResidualArithmetic, Task};
 use crate::error::{Error, Result};
-use crate::gate::standard::diagonal;
 use crate::kernel::Scratch;
 use crate::tableau::Tableau;
-use crate::target::{Target, distance};
+use crate::target::{Target, is_identity};
 use num_complex::Complex64;
 use std::ops::Range;
 
@@ -27,8 +25,8 @@ impl Task {
     /// Returns targets with these unitaries, row-major, one after the other.
     ///
     /// # Errors
-    /// An entry that is not finite, a matrix that is not unitary, or not Clifford if tableaus are compared. Errors name the
-    /// target by its number.
+    /// An entry that is not finite; a matrix that is not unitary, or less precise than the tolerance;
+    /// one that is not Clifford if tableaus are compared. Errors name the target by its number.
     ///
     /// # Panics
     /// If the entries do not make up whole unitaries.
@@ -61,7 +59,17 @@ impl Targets {
             |number: usize, reason: String| Error::Unusable { item: format!("target {number}"), reason };
         for (number, unitary) in unitaries.chunks_exact(dim * dim).enumerate() {
             let judged = Target::new(unitary.to_vec(), dim, false);
-            judged.map_err(|error| named(number, error.to_string()))?;
+            let error = judged.map_err(|error| named(number, error.to_string()))?.error();
+            match &task.arithmetic {
+                ResidualArithmetic::Unitaries { tolerance, .. } if error > *tolerance => {
+                    let reason = format!(
+                        "its entries are known to {error:.0e} only, but a solution must agree to {tolerance:.0e}; give all \
+                         digits, or a tolerance"
+                    );
+                    return Err(named(number, reason));
+                }
+                _ => {}
+            }
         }
         Ok(Targets(match &task.arithmetic {
             ResidualArithmetic::Unitaries { .. } => TargetForms::Unitaries(unitaries),
@@ -126,10 +134,4 @@ impl Targets {
             _ => unreachable!("targets of one task have one form"),
         }
     }
-}
-
-/// Returns whether a unitary is the identity within a tolerance.
-pub(crate) fn is_identity(unitary: &[Complex64], up_to: Equivalence, tolerance: f64) -> bool {
-    let identity = diagonal(&vec![Complex64::ONE; unitary.len().isqrt()]);
-    distance(unitary, &identity, up_to) <= tolerance
 }

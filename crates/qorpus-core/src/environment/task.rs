@@ -5,10 +5,12 @@ use crate::arithmetic::Equivalence;
 use crate::circuit::MAX_LENGTH;
 use crate::environment::last_letters::Undone;
 use crate::error::{Error, Result};
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, naive};
 use crate::space::Space;
 use crate::space::cancellation::undoing;
 use crate::tableau::{Tableau, TableauLetters};
+use crate::target::is_identity;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// The largest difference of entries between equal unitaries.
 ///
@@ -53,6 +55,8 @@ pub struct Task {
     pub(crate) max_steps: usize,
     pub(crate) costs: Vec<f64>,
     pub(crate) bonus: f64,
+    /// A hash of all that saved states depend on: letters, gates, equality and `max_steps`.
+    pub(crate) fingerprint: u64,
 }
 
 /// The arithmetic of residuals.
@@ -121,7 +125,11 @@ impl Task {
                 let (kernel, tolerance) = (Kernel::new(&alphabet), tolerance.unwrap_or(EQUALITY_TOLERANCE));
                 let dim = alphabet.dim();
                 let adjoint = (0..dim * dim).map(|at| kernel.place(at % dim, at / dim)).collect();
-                (ResidualArithmetic::Unitaries { kernel, adjoint, up_to, tolerance }, undoing(&alphabet)?)
+                let mut undone_by = undoing(&alphabet)?;
+                if up_to == Equivalence::Exact {
+                    keep_exactly_undoing(&alphabet, &mut undone_by);
+                }
+                (ResidualArithmetic::Unitaries { kernel, adjoint, up_to, tolerance }, undone_by)
             }
             Equality::Tableaus => {
                 let letters = TableauLetters::new(&alphabet)?;
@@ -130,7 +138,8 @@ impl Task {
             }
         };
         let undone = Undone::letters(&alphabet, undone_by);
-        Ok(Task { alphabet, arithmetic, undone, length, max_steps, costs, bonus })
+        let fingerprint = fingerprint(&alphabet, equality, max_steps);
+        Ok(Task { alphabet, arithmetic, undone, length, max_steps, costs, bonus, fingerprint })
     }
 
     /// Returns the letters, which are the actions.
@@ -152,6 +161,29 @@ impl Task {
     pub fn has_tableaus(&self) -> bool {
         matches!(self.arithmetic, ResidualArithmetic::Tableaus(_))
     }
+}
+
+/// Leaves out letters that undo others only up to a global phase.
+fn keep_exactly_undoing(alphabet: &Alphabet, undone_by: &mut [Vec<u16>]) {
+    for (letter, undoing) in (0..).zip(undone_by) {
+        undoing.retain(|&other| {
+            let product = naive::unitary(alphabet, &[letter, other], &[]);
+            is_identity(&product, Equivalence::Exact, EQUALITY_TOLERANCE)
+        });
+    }
+}
+
+/// Returns a hash of the rules on which the meaning of a state depends.
+fn fingerprint(alphabet: &Alphabet, equality: Equality, max_steps: usize) -> u64 {
+    let mut text = format!("{} {equality:?} {max_steps}", alphabet.qubits()).into_bytes();
+    for letter in alphabet.letters() {
+        text.push(b';');
+        text.extend_from_slice(letter.text.as_bytes());
+    }
+    for gate in alphabet.gates() {
+        text.extend_from_slice(bytemuck::cast_slice(gate.matrix()));
+    }
+    xxh3_64(&text)
 }
 
 /// Returns, for each letter, the letters on the same qubits that undo it up to Pauli operators.

@@ -96,9 +96,17 @@ impl Arithmetic for ExactLetters {
         // Numbers of low precision may match a small denominator, but a large one only by chance,
         // and searching large ones is slow.
         let most = if error <= LARGEST_ERROR { MAX_EXPONENT } else { unique_exponent(error)? };
+        self.recognize_small(numbers, most)
+    }
+
+    fn recognize_small(&self, numbers: &[Complex64], most: u32) -> Option<ExactUnitary> {
         let turns = self.turns(numbers)?;
         let over = |exponent| move |&turn: &Complex64| self.over(numbers, turn, exponent, LARGEST_ERROR);
-        (0..=most).find_map(|exponent| turns.iter().find_map(over(exponent)))
+        (0..=most.min(MAX_EXPONENT)).find_map(|exponent| turns.iter().find_map(over(exponent)))
+    }
+
+    fn exponent(&self, unitary: &ExactUnitary) -> u32 {
+        unitary.exponent
     }
 
     /// Returns the unitaries near these numbers. With a large error only small denominators

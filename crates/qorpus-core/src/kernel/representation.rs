@@ -74,6 +74,14 @@ impl AlignedBuffer {
         AlignedBuffer(vec![CacheLine::zeroed(); len.div_ceil(8)])
     }
 
+    /// Returns a buffer of `len` zeros; `None` if there is no memory for it.
+    pub(crate) fn try_zeros(len: usize) -> Option<AlignedBuffer> {
+        let mut lines = Vec::new();
+        lines.try_reserve_exact(len.div_ceil(8)).ok()?;
+        lines.resize(len.div_ceil(8), CacheLine::zeroed());
+        Some(AlignedBuffer(lines))
+    }
+
     /// Returns the first `len` numbers, with arbitrary contents.
     pub(crate) fn room(&mut self, len: usize) -> &mut [f64] {
         let lines = len.div_ceil(8);

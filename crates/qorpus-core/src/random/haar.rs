@@ -8,7 +8,8 @@
 //! AMS 54, 592 (2007)) and gives the same distribution, phases included.
 //!
 //! Record i takes its numbers in turn from the blocks 0, 1, 2, ... of Philox4x32-10, with key and
-//! counter as for random circuits. A block of the words `w0` and `w1` is a complex normal number. To
+//! counter as for random circuits, but 16 + n instead of 0 as the last word of the counter. So
+//! unitaries of one seed on other numbers of qubits are independent. A block of the words `w0` and `w1` is a complex normal number. To
 //! add dimension k to u, of k - 1 rows and columns:
 //!
 //! ```text
@@ -29,10 +30,13 @@ use crate::simd::dispatch::{InstructionSet, SimdTask};
 use num_complex::Complex64;
 use std::array;
 
+/// The last word of the counters of unitaries on no qubits; on n qubits it is larger by n.
+const SEQUENCE: u64 = 16;
+
 /// A sampler of Haar-random unitaries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Haar {
-    key: [u32; 2],
+    seed: u64,
     dim: usize,
 }
 
@@ -58,12 +62,17 @@ struct Columns {
 impl Haar {
     /// Returns a sampler of unitaries on `qubits` qubits, at most 8.
     pub fn new(seed: u64, qubits: usize) -> Haar {
-        Haar { key: [seed as u32, (seed >> 32) as u32], dim: 1 << qubits }
+        Haar { seed, dim: 1 << qubits }
     }
 
     /// Returns the dimension of the unitaries.
     pub(crate) fn dim(&self) -> usize {
         self.dim
+    }
+
+    /// Returns the text in whose place circuits have letters, where records are hashed.
+    pub(crate) fn text(&self) -> String {
+        format!("haar {} {}", self.dim.ilog2(), self.seed)
     }
 
     /// Writes the unitaries with these ids, row by row, one after the other.
@@ -79,7 +88,11 @@ impl Haar {
     #[inline(always)]
     fn unitary(&self, id: u64, scratch: &mut HaarScratch, unitary: &mut [Complex64]) {
         let HaarScratch { vector, rows } = scratch;
-        let mut normals = NormalNumbers::new(self.key, id);
+        let mut normals = NormalNumbers::new(
+            [self.seed as u32, (self.seed >> 32) as u32],
+            id,
+            SEQUENCE + u64::from(self.dim.ilog2()),
+        );
         for k in 1..=self.dim {
             draw_unit_vector(&mut normals, k, vector);
             add_dimension(vector, self.dim, rows);
@@ -352,15 +365,34 @@ mod tests {
             .flat_map(|entry| [entry.re, entry.im].map(f64::to_bits))
             .collect();
         let first_row =
-            [0xbfc6_e540_865c_068e, 0x3fd0_6683_1f65_b70a, 0x3fed_fcdb_a88c_2c04, 0x3fc3_e443_4231_d81e];
+            [0xbfd9_2fea_341a_fcf5, 0xbfec_b95d_321f_0243, 0x3fc8_f737_c343_6870, 0xbfa2_c08c_ca72_e32e];
         let second_row =
-            [0xbfe5_671a_e652_cbe8, 0xbfe5_95c7_e0cd_bcc5, 0x3fbb_0672_a299_f6d7, 0xbfd2_d32e_9de5_8040];
+            [0x3fc5_6d41_7e52_c844, 0x3fbb_49b0_7507_c0a0, 0x3fe6_615f_4aa3_7cf7, 0xbfe5_f8f5_6031_7c82];
         assert_eq!(bits, [first_row, second_row].concat());
-        for (qubits, expected) in [(3, 0x725d_c1e3_98c8_78d5), (5, 0x85c4_d74f_dbe6_1b5a)] {
+        for (qubits, expected) in [(3, 0x70fb_073d_55e4_0ced), (5, 0xce1f_5a9c_fecd_c3ee)] {
             let unitary = unitaries(7, qubits, 1 << 40..(1 << 40) + 1).remove(0);
             let parts = unitary.iter().flat_map(|entry| [entry.re, entry.im]);
             let folded = parts.fold(0u64, |folded, part| folded.rotate_left(5).wrapping_add(part.to_bits()));
             assert_eq!(folded, expected, "{qubits} qubits");
+        }
+    }
+
+    /// Unitaries of one seed on n and on n + 1 qubits are independent: the mean squared overlap of one
+    /// with a block of the other is that of independent ones, half a standard unit.
+    #[test]
+    fn unitaries_on_other_numbers_of_qubits_are_independent() {
+        for qubits in 1..=3 {
+            let (dim, number) = (1usize << qubits, 4000);
+            let (small, large) = (unitaries(0, qubits, 0..number), unitaries(0, qubits + 1, 0..number));
+            for corner in [0, dim] {
+                let overlaps = small.iter().zip(&large).map(|(small, large)| {
+                    let block = |at: usize| large[(corner + at / dim) * 2 * dim + corner + at % dim];
+                    let sum: Complex64 = (0..dim * dim).map(|at| small[at].conj() * block(at)).sum();
+                    sum.norm_sqr()
+                });
+                let mean = overlaps.sum::<f64>() / number as f64;
+                assert!((0.4..0.6).contains(&mean), "{qubits} qubits, corner {corner}: {mean}");
+            }
         }
     }
 

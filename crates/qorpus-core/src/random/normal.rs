@@ -14,6 +14,8 @@ use std::f64::consts::TAU;
 pub(super) struct NormalNumbers {
     key: [u32; 2],
     record: u64,
+    /// The last word of the counters of the blocks.
+    sequence: u64,
     /// The number of the next one.
     next: u64,
     /// The numbers of [`BATCH`] blocks, of which some are taken.
@@ -21,10 +23,10 @@ pub(super) struct NormalNumbers {
 }
 
 impl NormalNumbers {
-    /// Returns the numbers of `record`, from the first on.
+    /// Returns the numbers of a sequence of `record`, from the first on.
     #[inline(always)]
-    pub(super) fn new(key: [u32; 2], record: u64) -> NormalNumbers {
-        NormalNumbers { key, record, next: 0, ready: [Complex64::ZERO; BATCH] }
+    pub(super) fn new(key: [u32; 2], record: u64, sequence: u64) -> NormalNumbers {
+        NormalNumbers { key, record, sequence, next: 0, ready: [Complex64::ZERO; BATCH] }
     }
 
     /// Returns the next number. It is never 0.
@@ -32,7 +34,7 @@ impl NormalNumbers {
     pub(super) fn next(&mut self) -> Complex64 {
         let at = self.next as usize % BATCH;
         if at == 0 {
-            self.ready = normal_numbers(blocks_of_record(self.record, self.next, self.key));
+            self.ready = normal_numbers(blocks_of_record(self.record, self.next, self.sequence, self.key));
         }
         self.next += 1;
         self.ready[at]

@@ -58,11 +58,12 @@ pub(crate) fn blocks_of_angles(
     philox([*records, records.map(|record| record >> 32), *blocks, [1; BATCH]], key)
 }
 
-/// Returns the blocks of one record from number `block` on, as two words each.
+/// Returns the blocks of one record from number `block` on, as two words each. `sequence` is the last
+/// word of the counter.
 #[inline(always)]
-pub(crate) fn blocks_of_record(record: u64, block: u64, key: [u32; 2]) -> [[u64; BATCH]; 2] {
+pub(crate) fn blocks_of_record(record: u64, block: u64, sequence: u64, key: [u32; 2]) -> [[u64; BATCH]; 2] {
     let numbers = array::from_fn(|k| block + k as u64);
-    philox([[record; BATCH], [record >> 32; BATCH], numbers, [0; BATCH]], key)
+    philox([[record; BATCH], [record >> 32; BATCH], numbers, [sequence; BATCH]], key)
 }
 
 /// Writes the words of each of the records from `first` on to `to`, from the first word of block
@@ -172,7 +173,7 @@ mod tests {
                     let words = blocks(first, block, [7, 8]);
                     assert_eq!([words[0][k], words[1][k]], [one.next(), one.next()]);
                     assert_eq!(many[2 * block as usize..][..2], words);
-                    let own = blocks_of_record(record, 0, [7, 8]);
+                    let own = blocks_of_record(record, 0, 0, [7, 8]);
                     assert_eq!([words[0][k], words[1][k]], own.map(|words| words[block as usize]));
                 }
             }

@@ -25,6 +25,8 @@ pub struct DistanceTable {
     /// The place of the first entry whose key begins with the bits of each bucket, or more.
     buckets: Vec<u32>,
     bits: u32,
+    /// The largest exponent of an entry.
+    max_exponent: u32,
 }
 
 /// An enumerated unitary.
@@ -57,11 +59,19 @@ impl CorpusFile {
         };
         let letters = Letters::new(self.recipe().alphabet(), distinct.up_to)?;
         let entries = with_letters!(&letters, letters => self.entries(letters, distinct, stop)?);
-        let Some(mut entries) = entries else { return Ok(None) };
+        let Some((mut entries, max_exponent)) = entries else { return Ok(None) };
         entries.sort_unstable_by_key(|entry| entry.key);
         let (buckets, bits) = buckets(&entries);
         let alphabet = self.recipe().alphabet().clone();
-        Ok(Some(DistanceTable { alphabet, up_to: distinct.up_to, letters, entries, buckets, bits }))
+        Ok(Some(DistanceTable {
+            alphabet,
+            up_to: distinct.up_to,
+            letters,
+            entries,
+            buckets,
+            bits,
+            max_exponent,
+        }))
     }
 
     fn entries<A: Arithmetic>(
@@ -69,7 +79,7 @@ impl CorpusFile {
         letters: &A,
         distinct: &Distinct,
         stop: &mut dyn FnMut() -> bool,
-    ) -> Result<Option<Vec<Entry>>> {
+    ) -> Result<Option<(Vec<Entry>, u32)>> {
         let levels = self.levels()?;
         let records = levels.last().map_or(0, |last| last.ids().end);
         if records == 0 || records > u32::MAX.into() {
@@ -83,6 +93,7 @@ impl CorpusFile {
                 format!("its table of distances takes {} MiB of memory, which are not free", bytes >> 20);
             Error::Usage(format!("{}: {text}; use a corpus of fewer levels", self.path().display()))
         })?;
+        let mut max_exponent = 0;
         let mut walk = PrefixWalk::new(letters, letters.identity());
         let (mut frontier, mut stopped, mut unitary) = (Frontier::default(), false, A::Unitary::default());
         for level in &levels {
@@ -99,13 +110,14 @@ impl CorpusFile {
                             }
                         }
                     }
+                    max_exponent = letters.exponent(&unitary).max(max_exponent);
                     let found = Distance { distance, first_letters: frontier.first_letters[row] };
                     entries.push(Entry { key: letters.key(&letters.adjoint(&unitary)), found });
                 }
                 Ok(())
             })?;
         }
-        Ok((!stopped).then_some(entries))
+        Ok((!stopped).then_some((entries, max_exponent)))
     }
 }
 
@@ -154,6 +166,11 @@ impl DistanceTable {
         }
     }
 
+    /// Returns the largest denominator's exponent of its unitaries.
+    pub(crate) fn max_exponent(&self) -> u32 {
+        self.max_exponent
+    }
+
     /// Returns the distance of a unitary, row-major, with all digits of double precision; `None` if
     /// it is not in the table.
     ///
@@ -164,7 +181,7 @@ impl DistanceTable {
     pub fn find(&self, unitary: &[Complex64]) -> Option<Distance> {
         assert_eq!(unitary.len(), self.alphabet.dim().pow(2), "on the same number of qubits");
         with_letters!(&self.letters, letters => {
-            self.find_adjoint(letters, &letters.adjoint(&letters.recognize(unitary, 0.0)?))
+            self.find_adjoint(letters, &letters.adjoint(&letters.recognize_small(unitary, self.max_exponent)?))
         })
     }
 

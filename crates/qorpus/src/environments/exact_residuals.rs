@@ -4,7 +4,8 @@ use crate::distinct::distance_table::{Distance, DistanceTable};
 use qorpus_core::{Arithmetic, Complex64, Environments, ExactLetters, ExactUnitary};
 
 /// The adjoint residuals of a block of environments, as far as they are known. They are recognized
-/// from their entries once in an episode, and then each letter acts on them.
+/// from their entries once, when they may be in the table, and then each letter acts on them until
+/// their integers become too large.
 #[derive(Debug)]
 pub(super) struct ExactResiduals {
     adjoints: Vec<ExactUnitary>,
@@ -49,7 +50,8 @@ impl ExactResiduals {
     ) -> Option<Distance> {
         if !self.is_known[index] {
             environments.unitaries(index, unitary);
-            self.adjoints[index] = letters.adjoint(&letters.recognize(unitary, 0.0)?);
+            // Others are not in the table.
+            self.adjoints[index] = letters.adjoint(&letters.recognize_small(unitary, table.max_exponent())?);
             self.is_known[index] = true;
         }
         table.find_adjoint(letters, &self.adjoints[index])

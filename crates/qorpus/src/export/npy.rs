@@ -65,10 +65,11 @@ pub(super) fn open<'a>(source: &ExportSource<'a>, out: &Path) -> Result<Box<dyn 
     let recipe = corpus.recipe();
     let targets = ["npy", "circuits.npy", "lengths.npy", "letters.json"].map(|end| out.with_extension(end));
     let of_circuits = if recipe.space().has_circuits() { &targets[1..] } else { &[] };
-    let table = (!given.is_empty()).then(|| out.with_extension("labels.csv"));
-    targets[..1].iter().chain(of_circuits).chain(&table).try_for_each(|target| refuse_existing(target))?;
-    let free = recipe.alphabet().has_free_angles().then(|| out.with_extension("angles.npy"));
-    free.iter().try_for_each(|target| refuse_existing(target))?;
+    let [angles, table] = ["angles.npy", "labels.csv"].map(|end| out.with_extension(end));
+    // Also files that this corpus does not have: those of another one would seem to belong to it.
+    targets.iter().chain([&angles, &table]).try_for_each(|target| refuse_existing(target))?;
+    let table = (!given.is_empty()).then_some(table);
+    let free = recipe.alphabet().has_free_angles().then_some(angles);
     let angles = free.map(|target| AtomicFile::create_partial(&target)).transpose()?;
     let mut longest = recipe.space().lengths().1;
     if recipe.space().is_appended() {

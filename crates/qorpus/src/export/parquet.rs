@@ -192,11 +192,15 @@ fn numbers(recipe: &Recipe) -> i32 {
 /// Returns the metadata that describe the file.
 fn metadata(recipe: &Recipe, summary: &Summary) -> Vec<KeyValue> {
     let (dim, dtype) = (recipe.alphabet().dim(), recipe.dtype().name());
+    let (circuit, phase) = if recipe.space().has_circuits() {
+        ("letters (a gate and its qubits) in time order, joined by '; '", "the one the gates define")
+    } else {
+        ("null: the unitaries are Haar-random and have no circuits", "random")
+    };
     let unitary = format!(
         "{dim} x {dim} {dtype}, row-major, each entry as its real part and its imaginary part; qubit 0 is the \
-         most significant bit of a row's or column's number; the global phase is the one the gates define"
+         most significant bit of a row's or column's number; the global phase is {phase}"
     );
-    let circuit = "letters (a gate and its qubits) in time order, joined by '; '";
     let entries = [
         ("circuit", circuit.into()),
         ("unitary", unitary),

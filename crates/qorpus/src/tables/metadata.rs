@@ -73,8 +73,10 @@ fn metadata(recipe: &Recipe) -> [(&'static str, String); 6] {
         json!({"name": gate.name(), "qubits": gate.qubits(), "matrix": matrix})
     });
     let letters: Vec<_> = alphabet.letters().iter().map(|letter| &letter.text).collect();
+    let has_circuits = recipe.space().has_circuits();
+    let about = if has_circuits { include_str!("about.txt") } else { include_str!("about_haar.txt") };
     [
-        ("about", include_str!("about.txt").into()),
+        ("about", about.into()),
         ("recipe", recipe.to_json()),
         ("recipe_hash", hex(&recipe.hash())),
         ("gates", json!(gates.collect::<Vec<_>>()).to_string()),
