@@ -293,3 +293,21 @@ def test_an_integer_that_is_not_exact_as_a_real_is_refused(tmp_path):
     qorpus("export", path, path.with_suffix(".csv"))
     with open(path.with_suffix(".csv"), newline="") as file:
         assert [row["score"] for row in csv.DictReader(file)] == [str(2**53 + 1), "0.5"]
+
+
+@pytest.mark.parametrize("name", ["circuits.npy", "lengths.npy", "letters.json", "angles.npy", "labels.csv"])
+def test_an_array_never_stands_beside_the_files_of_another_corpus(tmp_path, name):
+    """Unitaries without circuits, angles or labels would seem to have those of the files."""
+    generate(tmp_path / "haar.db", "--haar", 5)
+    (tmp_path / f"out.{name}").touch()
+    said = qorpus("export", tmp_path / "haar.db", tmp_path / "out.npy", status=1).stderr
+    assert f"out.{name} already exists" in said and not (tmp_path / "out.npy").exists()
+
+
+def test_files_say_that_haar_random_records_have_no_circuits(tmp_path):
+    generate(tmp_path / "haar.db", "--haar", 5)
+    with sqlite3.connect(tmp_path / "haar.db") as connection:
+        (about,) = connection.execute("SELECT value FROM meta WHERE key = 'about'").fetchone()
+    assert "Haar-random unitaries" in about and "Record i is a circuit" not in about
+    qorpus("export", tmp_path / "haar.db", tmp_path / "out.parquet")
+    assert b"have no circuits" in pyarrow.parquet.read_metadata(tmp_path / "out.parquet").metadata[b"circuit"]

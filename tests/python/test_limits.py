@@ -181,3 +181,19 @@ def test_a_limit_on_the_sizes_of_files(tmp_path, ending):
     said = qorpus("export", tmp_path / "c.db", tmp_path / f"x.{ending}", status=1, preexec_fn=limit).stderr
     assert "file too large" in said and "ulimit -f" in said
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("x")] == []
+
+
+def test_environments_that_do_not_fit_in_memory_are_an_error():
+    """Half a GiB of residuals under a limit of 2 GiB fits; 16 GiB do not."""
+    code = """
+import resource
+import qorpus.gym
+resource.setrlimit(resource.RLIMIT_AS, (1 << 32, 1 << 32))
+for options in ({"gates": "h,cx", "qubits": 8}, {"gates": "h,t", "max_steps": 65_535}):
+    try:
+        qorpus.gym.VectorEnv(16_384, observation="none", **options)
+    except qorpus.Error as error:
+        print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 0 and done.stdout.count("not enough memory for their residuals and letters") == 1, done
