@@ -253,6 +253,42 @@ def test_streams_and_batches():
     assert np.array_equal(batch["unitary"][:, 0].numpy(), expected[ids].real) and batch["circuit"].shape == (50, 0)
 
 
+def test_a_writer_takes_no_record_without_a_circuit(corpus):
+    record = haar(1)[7]
+    refused = pytest.raises(qorpus.WrongType, match="not None; Haar-random records have no circuit")
+    with qorpus.Writer(corpus, gates=["h"], qubits=1) as writer:
+        with refused:
+            writer.append(record.circuit, record.unitary)
+        with refused:
+            writer.extend([("h 0",), record.circuit])
+        with refused:
+            writer.extend(None)
+    assert len(qorpus.open(corpus)) == 0
+
+
+@pytest.mark.parametrize("name", ["Drawing", "to_qiskit", "to_cirq", "to_bqskit", "to_qasm2", "to_qasm3"])
+def test_no_circuit_is_not_converted(name):
+    with pytest.raises(qorpus.WrongType, match="not None; Haar-random records have no circuit"):
+        getattr(qorpus, name)(haar(1)[7].circuit, 1)
+
+
+@pytest.mark.parametrize("draws", ["haar", "cliffords"])
+def test_the_length_is_refused_also_if_it_is_the_default(tmp_path, draws):
+    for length in ((5, 15), "5..15", 5, (0, 0)):
+        with pytest.raises(qorpus.InvalidArgument, match=f"^{draws} makes .*; leave out length$"):
+            qorpus.Recipe(**{draws: 5}, length=length)
+    assert qorpus.Recipe(**{draws: 5}, length=None, seed=0) == qorpus.Recipe(**{draws: 5})
+    said = command("generate", "new.db", f"--{draws}", 5, "--length", "5..15", status=2, cwd=tmp_path).stderr
+    assert "--length" in said and not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("name", ["haar", "cliffords", "random"])
+@pytest.mark.parametrize("value", [True, False])
+def test_a_truth_value_is_not_a_count(name, value):
+    with pytest.raises(qorpus.WrongType, match=f"^{name} must be an integer or a string such as \"1M\", not bool$"):
+        qorpus.Recipe(**{name: value})
+
+
 @pytest.mark.parametrize("by", ["id", "unitary"])
 def test_splits(by):
     recipe = haar(2, 1000)
