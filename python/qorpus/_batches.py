@@ -19,8 +19,8 @@ class Batch(NamedTuple):
         ids: int64 of shape (k,): the ids in the corpus.
         unitaries: shape (k, d, d) for d = 2**qubits, in the stream's dtype; with `real_imag` real
             and imaginary parts of shape (k, 2, d, d).
-        circuits: int32 of shape (k, longest): numbers of letters in time order, padded with -1;
-            of shape (k, 0) if the records have no circuits. Letter number j is `letters[j]` of the corpus.
+        circuits: int32 of shape (k, longest): numbers of letters in time order, padded with -1.
+            Letter number j is `letters[j]` of the corpus. None if the records have no circuits.
         labels: an array of shape (k,) for each label, float64 or strings. A record without the
             label has NaN or "".
         channels: shape (k, 4**n, 4**n) for n qubits: the Pauli transfer matrices that `channels` of

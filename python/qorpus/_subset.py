@@ -161,6 +161,7 @@ class Subset:
             An int32 array of shape (k, longest) in time order, padded with -1.
 
         Raises:
+            qorpus.InvalidArgument: the records are Haar-random unitaries, which have no circuits.
             qorpus.MissingRecord: a place does not exist.
 
         Examples:

@@ -116,6 +116,7 @@ class Readable:
             The arrays that `letters_array` and `unitaries` return.
 
         Raises:
+            qorpus.InvalidArgument: the records are Haar-random unitaries, which have no circuits.
             qorpus.MissingRecord: a record does not exist.
 
         Examples:
@@ -123,7 +124,10 @@ class Readable:
             >>> letters.shape, unitaries.shape
             ((64, 15), (64, 4, 4))
         """
-        unitaries, letters, _ = cast("Records", self)._rows(ids)
+        records = cast("Records", self)
+        if not records.has_circuits:
+            raise InvalidArgument("the records are Haar-random unitaries and have no circuits; read them with unitaries()")
+        unitaries, letters, _ = records._rows(ids)
         return letters, unitaries
 
     def channels(self, ids: Ids) -> NDArray[np.float64]:
@@ -196,8 +200,8 @@ class Readable:
 
         Raises:
             qorpus.InvalidArgument: a fraction is not a multiple of 0.001, or their sum exceeds 1;
-                or, by unitary, a gate has no matrix, or unitaries are complex64, which is too
-                imprecise.
+                or, by unitary, unitaries are complex64, and Haar-random or of gates with free angles
+                or without a matrix, which is too imprecise.
             qorpus.WrongType: a fraction is not a number, or the seed is not an integer.
 
         Examples:

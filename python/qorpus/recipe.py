@@ -204,7 +204,7 @@ class Recipe(RecordSequence):
             letter before it on the same qubits; letters on other qubits may lie in between. All
             such circuits of a length are equally likely, or as `weights` and `exactly` say.
         length: the lengths of circuits in letters: (shortest, longest), both included; one number;
-            or a string such as "5..15".
+            or a string such as "5..15"; by default (5, 15).
         dtype: the dtype of unitaries, "complex128" or "complex64".
         unitaries: whether a corpus of this recipe stores unitaries. If not, they are computed on
             reading.
@@ -250,7 +250,7 @@ class Recipe(RecordSequence):
         weights: Mapping[str, float] | str | None = None,
         exactly: Mapping[str, int] | str | None = None,
         no_cancelling: bool = False,
-        length: tuple[int, int] | int | str = (5, 15),
+        length: tuple[int, int] | int | str | None = None,
         dtype: DTypeLike = "complex128",
         unitaries: bool = True,
         order: str = "big",

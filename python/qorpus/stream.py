@@ -58,7 +58,7 @@ class OrderOptions(TypedDict, total=False):
 class StreamOptions(OrderOptions, total=False):
     """The options of `Stream`."""
 
-    columns: Sequence[str]
+    columns: Sequence[str] | None
 
 
 class Stream:
@@ -101,7 +101,8 @@ class Stream:
             have.
         columns: the columns of a batch, among "unitaries", "circuits", "labels" and "channels", the
             Pauli transfer matrices. Circuits bring the angles of their letters, if gates have free
-            ones.
+            ones. By default unitaries and circuits; unitaries alone if the records are Haar-random
+            unitaries, which have no circuits.
         real_imag: whether unitaries are real and imaginary parts of shape (k, 2, d, d) instead of
             complex numbers of shape (k, d, d).
         dtype: the dtype of unitaries: complex128 or complex64; or float64, float32 or float16,
@@ -143,7 +144,7 @@ class Stream:
         rank: int = 0,
         world_size: int = 1,
         drop_last: bool = False,
-        columns: Sequence[str] = ("unitaries", "circuits"),
+        columns: Sequence[str] | None = None,
         real_imag: bool = False,
         dtype: DTypeLike | None = None,
         augment: Sequence[str] = (),
@@ -156,10 +157,14 @@ class Stream:
         self.seed = integer(seed, "seed")
         self.world_size = integer(world_size, "world_size", least=1, most=MAX_NUMBER)
         self.rank = integer(rank, "rank", most=self.world_size - 1)
+        if columns is None:
+            columns = ("unitaries", "circuits") if records.has_circuits else ("unitaries",)
         self.columns = texts(columns, "columns")
         self._reads_unitaries = bool({"unitaries", "channels"} & {*self.columns})
         if unknown := [column for column in self.columns if column not in COLUMNS]:
             raise InvalidArgument(f"columns contains {unknown[0]!r}; the columns of a batch are {', '.join(COLUMNS)}")
+        if "circuits" in self.columns and not records.has_circuits:
+            raise InvalidArgument("columns contains 'circuits', but Haar-random unitaries have no circuits; leave it out")
         if "channels" in self.columns:
             # Refuse too many qubits before reading.
             dim = 1 << records.qubits

@@ -51,7 +51,10 @@ PREFETCH_BATCHES = 2
 
 
 def _longest(records: Records, longest: int | None) -> int:
+    """Return the number of letters to which circuits are padded; 0 if there are none."""
     if longest is not None:
+        if not records.has_circuits:
+            raise InvalidArgument("longest pads circuits, but Haar-random unitaries have no circuits; leave out longest")
         return integer(longest, "longest", most=np.iinfo(np.int32).max)
     if records.is_appended:
         raise InvalidArgument("appended circuits may have any length; pass longest=, the letters to which they are padded")
@@ -61,11 +64,13 @@ def _longest(records: Records, longest: int | None) -> int:
 def _tensors(
     ids: NDArray[np.int64],
     unitaries: torch.Tensor,
-    circuits: NDArray[np.int32],
+    circuits: NDArray[np.int32] | None,
     angles: NDArray[np.float64] | None,
     longest: int,
 ) -> dict[str, torch.Tensor]:
     """Return the tensors of some records by name, circuits padded to `longest` letters."""
+    if circuits is None:
+        return {"id": torch.from_numpy(ids), "unitary": unitaries}
     lengths, width = (circuits >= 0).sum(axis=1), circuits.shape[1]
     if width > longest:
         row = int(np.argmax(lengths))
@@ -91,12 +96,13 @@ class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
 
     * "unitary": shape (d, d) for d = 2**qubits, complex128 or complex64; with `real_imag` real and
       imaginary parts of shape (2, d, d).
-    * "circuit": int64 of shape (longest,): numbers of letters in time order, padded with -1; of
-      shape (0,) if the records have no circuits.
+    * "circuit": int64 of shape (longest,): numbers of letters in time order, padded with -1.
     * "length": the number of letters, int64.
     * "angles", if gates have free angles: float64 of shape (longest, 3): the angles of each letter
       in radians, then NaN.
     * "id": the id in the corpus, int64.
+
+    Haar-random unitaries have no "circuit" and no "length".
 
     Shuffling in a DataLoader keeps a permutation of all ids in memory; `Stream` does not.
 
@@ -109,7 +115,8 @@ class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
             tensors and lists. A missing label is NaN or "".
 
     Raises:
-        qorpus.InvalidArgument: the records were appended, and `longest` is left out.
+        qorpus.InvalidArgument: the records were appended, and `longest` is left out; or they are
+            Haar-random unitaries, and it is given.
         qorpus.WrongType: an option has the wrong type.
 
     Examples:
@@ -129,7 +136,8 @@ class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
         return len(self.records)
 
     def __repr__(self) -> str:
-        return f"Dataset(circuits padded to {self.longest} letters, of {self.records!r})"
+        padded = f"circuits padded to {self.longest} letters, of " if self.records.has_circuits else ""
+        return f"Dataset({padded}{self.records!r})"
 
     def __getitem__(self, place: int) -> dict[str, Any]:
         return self.__getitems__([place])[0]
@@ -151,7 +159,7 @@ class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
         tensor = torch.from_numpy(unitaries)
         if self.real_imag:
             tensor = torch.stack([tensor.real, tensor.imag], dim=1)
-        columns = _tensors(ids, tensor, circuits, angles, self.longest)
+        columns = _tensors(ids, tensor, circuits if records.has_circuits else None, angles, self.longest)
         samples: list[dict[str, Any]] = [{name: column[row] for name, column in columns.items()} for row in range(len(ids))]
         if self.labels:
             labels = columns_of(records.labels(places), records.label_types())
@@ -164,7 +172,7 @@ class Stream(IterableDataset[dict[str, Any]]):
     """Batches of tensors, epoch after epoch, in an order that takes no memory; see `qorpus.Stream`.
 
     `corpus.torch(batch_size=...)` makes one. A batch is a dict of "unitary", "circuit", "length"
-    and "id", as in `Dataset`. The batches and their order depend neither on the number of workers
+    and "id", as in `Dataset`; without "circuit" and "length" for Haar-random unitaries. The batches and their order depend neither on the number of workers
     nor on any random state of PyTorch. The rank is never guessed; see `qorpus.Stream`.
 
     A DataLoader of your own takes the stream with `batch_size=None`. It shares the batches among
@@ -198,8 +206,8 @@ class Stream(IterableDataset[dict[str, Any]]):
             drop_last, real_imag, dtype and augment.
 
     Raises:
-        qorpus.InvalidArgument: an option is invalid, or the records were appended and `longest` is
-            left out.
+        qorpus.InvalidArgument: an option is invalid; or the records were appended, and `longest` is
+            left out; or they are Haar-random unitaries, and it is given.
         qorpus.WrongType: an option has the wrong type.
 
     Examples:
@@ -228,7 +236,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         prefetch_factor: int | None = None,
         **options: Unpack[OrderOptions],
     ) -> None:
-        columns = ["unitaries", "circuits"]
+        columns = ["unitaries"] + ["circuits"] * records.has_circuits
         columns += ["labels"] * truth(labels, "labels") + ["channels"] * truth(channels, "channels")
         self._stream = ArrayStream(records, batch_size, columns=columns, **options)
         self._batches = _Batches(copy(self._stream), _longest(records, longest))
@@ -453,7 +461,7 @@ class _Batches(torch.utils.data.Dataset[dict[str, Any]]):
 
     def tensors(self, batch: Batch) -> dict[str, Any]:
         """Convert a batch of arrays to tensors."""
-        assert batch.unitaries is not None and batch.circuits is not None
+        assert batch.unitaries is not None
         unitaries = torch.from_numpy(batch.unitaries)
         tensors: dict[str, Any] = {**_tensors(batch.ids, unitaries, batch.circuits, batch.angles, self.longest)}
         if batch.channels is not None:

@@ -11,7 +11,7 @@ import qorpus
 from qorpus import _qorpus
 
 #: Options of a function with another default, or with one that depends on other options.
-OTHERS = {("Recipe", "random"), ("Recipe", "seed"), ("ray.generate", "jobs"), ("ray.make_shard", "jobs")}
+OTHERS = {("Recipe", "random"), ("Recipe", "seed"), ("Recipe", "length"), ("ray.generate", "jobs"), ("ray.make_shard", "jobs")}
 OTHERS |= {(name, option) for name in ["Recipe", "distinct", "Writer"] for option in ["gates", "qubits", "coupling"]}
 
 #: Functions and classes, and the name of their defaults in the engine.
@@ -44,8 +44,8 @@ def test_every_option_is_in_a_signature():
 
 
 def test_documented_defaults():
-    """The defaults of random circuits hold without `words`, those of an alphabet without `letters`,
-    so the signature shows None."""
+    """The defaults of random circuits hold without `words`, those of an alphabet without `letters`, and
+    that of lengths without `cliffords` and `haar`, so the signature shows None."""
     for name in ["Recipe", "distinct", "Writer"]:
         text, engine = " ".join(getattr(qorpus, name).__doc__.split()), _qorpus.defaults()[name]
         assert f"by default {engine['qubits']}, or" in text and f'by default "{engine["coupling"]}".' in text
@@ -55,7 +55,8 @@ def test_documented_defaults():
     engine = _qorpus.defaults()["Recipe"]
     text = " ".join(qorpus.Recipe.__doc__.split())
     assert f"by default {engine['random']:,}." in text and f"by default {engine['seed']}." in text
-    assert qorpus.Recipe() == qorpus.Recipe(random=engine["random"], seed=engine["seed"])
+    assert f"by default {engine['length']}." in text
+    assert qorpus.Recipe() == qorpus.Recipe(random=engine["random"], seed=engine["seed"], length=engine["length"])
 
 
 def test_none_means_the_default():

@@ -201,7 +201,7 @@ def test_a_record_has_no_circuit():
     assert repr(record) == "Record(id=7, circuit=None, qubits=2)"
     assert pickle.loads(pickle.dumps(record)) == record and record != haar(2, 1000, seed=1)[7]
     assert recipe.circuits([1, 2]) == [None, None] and recipe.labels([1]) == [{}]
-    assert recipe.letters_array([1, 2]).shape == (2, 0) and recipe.angles([1]).shape == (1, 0, 3)
+    assert recipe.angles([1]).shape == (1, 0, 3)
     assert not recipe.has_circuits and qorpus.Recipe(random=9).has_circuits
     assert (recipe.letters, recipe.gates, recipe.lengths) == ((), (), (0, 0))
     for text in (record._repr_html_(), recipe._repr_html_(), recipe.split(a=1)["a"]._repr_html_()):
@@ -239,18 +239,77 @@ def test_streams_and_batches():
     expected = recipe.unitaries(slice(None))
     seen = np.concatenate([batch.ids for batch in recipe.stream(64, seed=1)])
     assert np.array_equal(np.sort(seen), np.arange(1000))
-    batch = next(iter(recipe.stream(100, seed=1, columns=["unitaries", "circuits", "labels", "channels"])))
-    assert same(batch.unitaries, expected[batch.ids]) and batch.circuits.shape == (100, 0)
-    assert np.array_equal(batch.lengths, np.zeros(100)) and batch.labels == {}
+    batch = next(iter(recipe.stream(100, seed=1, columns=["unitaries", "labels", "channels"])))
+    assert same(batch.unitaries, expected[batch.ids]) and batch.labels == {}
     assert same(batch.channels, recipe.channels(batch.ids))
-    half = next(iter(recipe.stream(100, seed=1, dtype="float16"))).unitaries
-    assert half.dtype == np.float16 and np.array_equal(half[:, 1], expected[batch.ids].imag.astype(np.float16))
+    for options in ({}, {"window": 300}):
+        stream = recipe.split(all=1)["all"].stream(100, seed=1, **options)
+        batch = next(iter(stream))
+        assert stream.columns == ("unitaries",) and same(batch.unitaries, expected[batch.ids])
+        assert (batch.circuits, batch.lengths, batch.angles) == (None, None, None)
+    assert qorpus.Recipe(random=9).stream(3).columns == ("unitaries", "circuits")
+    half = next(iter(recipe.stream(100, seed=1, dtype="float16")))
+    assert half.unitaries.dtype == np.float16
+    assert np.array_equal(half.unitaries[:, 1], expected[half.ids].imag.astype(np.float16))
     loaded = next(iter(DataLoader(recipe.torch(), batch_size=50)))
     assert torch.equal(loaded["unitary"], torch.from_numpy(expected[:50]))
-    assert loaded["circuit"].shape == (50, 0) and not loaded["length"].any()
-    batch = next(iter(recipe.torch(batch_size=50, real_imag=True, seed=1, num_workers=2)))
-    ids = batch["id"].numpy()
-    assert np.array_equal(batch["unitary"][:, 0].numpy(), expected[ids].real) and batch["circuit"].shape == (50, 0)
+    assert loaded.keys() == {"id", "unitary"}
+    assert recipe.torch(labels=True)[3].keys() == {"id", "unitary", "labels"} and "letters" not in repr(recipe.torch())
+    for workers in ({}, {"num_workers": 2}, {"num_workers": 1, "multiprocessing_context": "fork"}):
+        batch = next(iter(recipe.torch(batch_size=50, real_imag=True, seed=1, **workers)))
+        assert batch.keys() == {"id", "unitary"}
+        assert np.array_equal(batch["unitary"][:, 0].numpy(), expected[batch["id"].numpy()].real)
+
+
+def test_no_reader_returns_empty_circuits():
+    """They would be circuits of the identity."""
+    recipe = haar(2, 100)
+    for records in (recipe, recipe.split(a=0.5)["a"]):
+        for read in (records.pairs, records.letters_array):
+            with pytest.raises(qorpus.InvalidArgument, match=r"have no circuits; read them with unitaries\(\)"):
+                read([0, 1])
+        for columns in (["circuits"], ["unitaries", "circuits"]):
+            with pytest.raises(qorpus.InvalidArgument, match="columns contains 'circuits', but Haar-random unitaries"):
+                records.stream(10, columns=columns)
+        for batch_size in (None, 10):
+            with pytest.raises(qorpus.InvalidArgument, match="Haar-random unitaries have no circuits; leave out longest"):
+                records.torch(batch_size, longest=2)
+
+
+def test_a_writer_takes_no_record_without_a_circuit(corpus):
+    record = haar(1)[7]
+    refused = pytest.raises(qorpus.WrongType, match="not None; Haar-random records have no circuit")
+    with qorpus.Writer(corpus, gates=["h"], qubits=1) as writer:
+        with refused:
+            writer.append(record.circuit, record.unitary)
+        with refused:
+            writer.extend([("h 0",), record.circuit])
+        with refused:
+            writer.extend(next(iter(haar(1).stream(5))).circuits)
+    assert len(qorpus.open(corpus)) == 0
+
+
+@pytest.mark.parametrize("name", ["Drawing", "to_qiskit", "to_cirq", "to_bqskit", "to_qasm2", "to_qasm3"])
+def test_no_circuit_is_not_converted(name):
+    with pytest.raises(qorpus.WrongType, match="not None; Haar-random records have no circuit"):
+        getattr(qorpus, name)(haar(1)[7].circuit, 1)
+
+
+@pytest.mark.parametrize("draws", ["haar", "cliffords"])
+def test_the_length_is_refused_also_if_it_is_the_default(tmp_path, draws):
+    for length in ((5, 15), "5..15", 5, (0, 0)):
+        with pytest.raises(qorpus.InvalidArgument, match=f"^{draws} makes .*; leave out length$"):
+            qorpus.Recipe(**{draws: 5}, length=length)
+    assert qorpus.Recipe(**{draws: 5}, length=None, seed=0) == qorpus.Recipe(**{draws: 5})
+    said = command("generate", "new.db", f"--{draws}", 5, "--length", "5..15", status=2, cwd=tmp_path).stderr
+    assert "--length" in said and not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("name", ["haar", "cliffords", "random"])
+@pytest.mark.parametrize("value", [True, False])
+def test_a_truth_value_is_not_a_count(name, value):
+    with pytest.raises(qorpus.WrongType, match=f"^{name} must be an integer or a string such as \"1M\", not bool$"):
+        qorpus.Recipe(**{name: value})
 
 
 @pytest.mark.parametrize("by", ["id", "unitary"])
@@ -399,7 +458,7 @@ def test_what_needs_circuits_is_refused(corpus, tmp_path):
     for target in ("", "h 0", np.eye(4)):
         with pytest.raises(qorpus.Error, match="distinct"):
             made.find(target)
-    with pytest.raises(qorpus.InvalidArgument, match="too imprecise"):
+    with pytest.raises(qorpus.InvalidArgument, match="^complex64 unitaries are too imprecise .*; split by id, or use complex128$"):
         haar(2, 100, dtype="complex64").split(by="unitary", train=0.5, test=0.5, progress=False)
     assert "distinct" in command("find", corpus, "--circuit", "", status=None).stderr
 

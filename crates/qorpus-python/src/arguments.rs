@@ -7,7 +7,9 @@ use crate::errors::{OrRaise, invalid, unconverted, wrong_type};
 use numpy::{PyArray1, PyArrayMethods};
 use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyDict, PyInt, PyIterator, PyList, PyMemoryView, PyString, PyTuple};
+use pyo3::types::{
+    PyBool, PyByteArray, PyBytes, PyDict, PyInt, PyIterator, PyList, PyMemoryView, PyString, PyTuple,
+};
 use std::path::PathBuf;
 
 /// The error of a string that UTF-8 cannot encode.
@@ -104,12 +106,26 @@ pub(crate) fn int64s(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Vec<i64>>
     }
 }
 
-/// Converts a count: an integer, or a string such as "1M".
+/// Converts a count: an integer, or a string such as "1M". Python's True is 1, but not a count.
 pub(crate) fn count(value: &Bound<'_, PyAny>, name: &str) -> PyResult<u64> {
-    match value.cast::<PyString>() {
-        Ok(text) => qorpus::parse_count(encoded(text, name)?).or_raise(value.py()),
-        Err(_) => number(value, name),
+    if let Ok(text) = value.cast::<PyString>() {
+        return qorpus::parse_count(encoded(text, name)?).or_raise(value.py());
     }
+    if value.is_instance_of::<PyBool>() {
+        let text = format!("{name} must be an integer or a string such as \"1M\", not {}", class(value));
+        return Err(wrong_type(value.py(), text));
+    }
+    number(value, name)
+}
+
+/// Refuses the circuit of a record that has none.
+pub(crate) fn require_circuit(circuit: &Bound<'_, PyAny>) -> PyResult<()> {
+    if !circuit.is_none() {
+        return Ok(());
+    }
+    let text =
+        "a circuit must be a string or a sequence of letters, not None; Haar-random records have no circuit";
+    Err(wrong_type(circuit.py(), text))
 }
 
 /// Raise an exception for a value without an order, or whose items are not its elements.

@@ -1,6 +1,6 @@
 //! Single circuits and gates: as programs, as placed gates, as matrices.
 
-use crate::arguments::{class, each, encoded, items, number, ordered, text};
+use crate::arguments::{Each, class, each, encoded, items, number, ordered, require_circuit, text};
 use crate::errors::{OrRaise, invalid, wrong_type};
 use crate::options::matrix_of;
 use numpy::{PyArrayMethods, ToPyArray};
@@ -137,16 +137,23 @@ fn letters(
         let letters = encoded(text, "a circuit")?.split(';').map(str::trim);
         return letters.filter(|letter| !letter.is_empty()).map(placed).collect();
     }
-    let refused = |item: &Bound<'_, PyAny>| {
-        let expected = "a string or a sequence of letters such as 'cx 0 1'";
-        wrong_type(py, format!("a circuit must be {expected}, not {}", class(item)))
-    };
-    ordered(circuit, "a circuit")?;
     let letter = |item: Bound<'_, PyAny>| match item.cast::<PyString>() {
         Ok(text) => placed(encoded(text, "a letter")?),
-        Err(_) => Err(refused(&item)),
+        Err(_) => Err(not_a_circuit(&item)),
     };
-    each(circuit).map_err(|_| refused(circuit))?.map(|item| letter(item?)).collect()
+    letters_in(circuit)?.map(|item| letter(item?)).collect()
+}
+
+/// Iterates over the letters of a circuit.
+fn letters_in<'py>(circuit: &Bound<'py, PyAny>) -> PyResult<Each<'py>> {
+    require_circuit(circuit)?;
+    ordered(circuit, "a circuit")?;
+    each(circuit).map_err(|_| not_a_circuit(circuit))
+}
+
+fn not_a_circuit(item: &Bound<'_, PyAny>) -> PyErr {
+    let expected = "a string or a sequence of letters such as 'cx 0 1'";
+    wrong_type(item.py(), format!("a circuit must be {expected}, not {}", class(item)))
 }
 
 /// The column, the first qubit and the symbols of a letter in a drawing.
@@ -185,7 +192,7 @@ pub(crate) fn draw(
             None => Err(invalid(py, format!("'{text}' is not a letter of a record on {qubits} qubits"))),
         }
     };
-    let letters = each(circuit)?.map(|item| letter(item?)).collect::<PyResult<Vec<_>>>()?;
+    let letters = letters_in(circuit)?.map(|item| letter(item?)).collect::<PyResult<Vec<_>>>()?;
     let drawing = Drawing::new(qubits, letters.iter().map(|(gate, places)| (&**gate, &**places)));
     let text = drawing.to_string();
     let placed = drawing.letters.into_iter().map(|letter| (letter.column, letter.top, letter.symbols));

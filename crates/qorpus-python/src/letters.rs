@@ -1,6 +1,6 @@
 //! Circuits, from every form of argument, as numbers of letters.
 
-use crate::arguments::{class, each, encoded, ordered, shown};
+use crate::arguments::{class, each, encoded, ordered, require_circuit, shown};
 use crate::arrays::{is_aligned, real_array, shape_text};
 use crate::errors::{OrRaise, invalid, unconverted, wrong_type};
 use numpy::{
@@ -45,6 +45,7 @@ pub(crate) fn circuit(
         letters.extend(circuits.iter().flatten());
         return Ok(());
     }
+    require_circuit(circuit)?;
     ordered(circuit, "a circuit")?;
     let refused = |error| {
         let class = class(circuit);
@@ -77,11 +78,13 @@ pub(crate) fn circuits(alphabet: &Alphabet, circuits: &Bound<'_, PyAny>) -> PyRe
         return Err(wrong_type(py, "circuits must be a sequence of circuits, not one string; use append"));
     }
     ordered(circuits, "circuits")?;
+    let expected = "circuits must be a sequence of circuits or an array of letter numbers";
+    if circuits.is_none() {
+        return Err(wrong_type(py, format!("{expected}, not None; Haar-random records have no circuits")));
+    }
     let refused = |error| {
         let class = class(circuits);
-        unconverted(py, error, || {
-            format!("circuits must be a sequence of circuits or an array of letter numbers, not {class}")
-        })
+        unconverted(py, error, || format!("{expected}, not {class}"))
     };
     let (mut letters, mut angles) = (Vec::new(), Vec::new());
     for (position, one) in each(circuits).map_err(refused)?.enumerate() {

@@ -21,21 +21,7 @@ use qorpus_cli::names::{DTYPES, DURABILITIES, Names, ORDERS, UP_TO, name_of, nam
 pub(crate) fn recipe(py: Python<'_>, options: Option<&Bound<'_, PyDict>>) -> PyResult<String> {
     let given = Options::new(py, options);
     let words = given.take("words", flag)?;
-    for name in ["random", "seed", "weights", "exactly"] {
-        if words == Some(true) && given.has(name)? {
-            let text = format!("{name} is for random circuits, but words is True: leave out {name} or words");
-            return Err(invalid(py, text));
-        }
-    }
-    if given.has("cliffords")? && given.has("random")? {
-        let text = "cliffords makes uniformly random Clifford operators instead of random circuits: leave out random, \
-                    or cliffords";
-        return Err(invalid(py, text));
-    }
-    if given.has("haar")? && given.has("random")? {
-        let text = "haar makes Haar-random unitaries instead of random circuits: leave out random, or haar";
-        return Err(invalid(py, text));
-    }
+    exclude(py, &given, words == Some(true))?;
     let defaults = RecipeOptions::default();
     let options = RecipeOptions {
         gates: given.take("gates", gates)?,
@@ -56,6 +42,30 @@ pub(crate) fn recipe(py: Python<'_>, options: Option<&Bound<'_, PyDict>>) -> PyR
     };
     given.finish("recipe")?;
     Ok(py.detach(|| options.recipe()).or_raise(py)?.to_json())
+}
+
+/// Refuses options that exclude each other, even if one has its default value, which the engine
+/// cannot distinguish from an option that is left out.
+fn exclude(py: Python<'_>, given: &Options<'_>, words: bool) -> PyResult<()> {
+    for name in ["random", "seed", "weights", "exactly"] {
+        if words && given.has(name)? {
+            let text = format!("{name} is for random circuits, but words is True: leave out {name} or words");
+            return Err(invalid(py, text));
+        }
+    }
+    for (name, made, circuits) in [
+        ("cliffords", "uniformly random Clifford operators", "each has a short circuit"),
+        ("haar", "Haar-random unitaries", "they have no circuits"),
+    ] {
+        if given.has(name)? && given.has("random")? {
+            let text = format!("{name} makes {made} instead of random circuits: leave out random, or {name}");
+            return Err(invalid(py, text));
+        }
+        if given.has(name)? && given.has("length")? {
+            return Err(invalid(py, format!("{name} makes {made}: {circuits}; leave out length")));
+        }
+    }
+    Ok(())
 }
 
 /// Return the recipe of an enumeration with these options as JSON.

@@ -197,6 +197,7 @@ impl Records {
     ///     with -1. Letter number j is `letters[j]`.
     ///
     /// Raises:
+    ///     qorpus.InvalidArgument: the records are Haar-random unitaries, which have no circuits.
     ///     qorpus.MissingRecord: a record does not exist, or is not generated yet.
     ///     qorpus.WrongType: `ids` are neither a slice nor integers.
     ///     qorpus.TooManyRecords: the array does not fit in memory.
@@ -210,6 +211,11 @@ impl Records {
         py: Python<'py>,
         ids: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyArray2<i32>>> {
+        if !self.has_circuits() {
+            let text =
+                "the records are Haar-random unitaries and have no circuits; read them with unitaries()";
+            return Err(invalid(py, text));
+        }
         rows_of(py, &self.read_circuits(py, ids)?)
     }
 
@@ -239,7 +245,7 @@ impl Records {
     }
 
     /// Read the results of `unitaries`, `letters_array` and `angles` together; no angles if no
-    /// letter has any.
+    /// letter has any. Numbers of letters have shape (k, 0) if the records have no circuits.
     fn _rows<'py>(&self, py: Python<'py>, ids: &Bound<'py, PyAny>) -> PyResult<ReadRows<'py>> {
         let ids = self.ids(ids)?;
         let reader = self.reader(py)?;

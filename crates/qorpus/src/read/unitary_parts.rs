@@ -58,8 +58,8 @@ impl UnitaryParts {
     /// no records yet.
     ///
     /// # Errors
-    /// [`Error::Usage`] for records in complex64 with free angles or gates that have no matrix: they
-    /// are not precise enough. Another error if a temporary file cannot be created.
+    /// [`Error::Usage`] for complex64 unitaries that are Haar-random, or of gates with free angles or
+    /// without a matrix: they are not precise enough. Another error if a temporary file cannot be created.
     pub fn new(
         reader: Arc<Corpus>,
         among: Option<Present>,
@@ -68,8 +68,8 @@ impl UnitaryParts {
     ) -> Result<UnitaryParts> {
         let split = UnitarySplit::new(reader.recipe(), seed);
         if split.needs_unitaries() && reader.recipe().dtype() == Dtype::Complex64 {
-            let text = "records with free angles, Haar-random unitaries, or gates without a matrix, and unitaries in complex64 are too \
-                        imprecise to be split by unitary; split them by id";
+            let text = "complex64 unitaries are too imprecise to be split by unitary if they are Haar-random, or gates \
+                        have free angles or no matrix; split by id, or use complex128";
             return Err(Error::Usage(text.into()));
         }
         let before = vec![vec![0]; sides.len()];
