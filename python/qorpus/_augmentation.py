@@ -59,6 +59,11 @@ class Augmentation:
             permutations, self._letters = letters.permutations()
             self._basis = _basis(permutations, self._qubits, source.order)
 
+    @property
+    def inverse_letters(self) -> list[int] | None:
+        """The number of each letter's inverse; None if nothing is inverted."""
+        return None if self._inverse is None else self._inverse[:-1].tolist()
+
     def apply(
         self,
         ids: NDArray[np.int64],

@@ -10,7 +10,11 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from qorpus._arguments import kind
+from qorpus._gym_enumeration import enumeration_of
 from qorpus.errors import InvalidArgument, WrongType
+
+#: When a residual counts as the identity.
+UP_TO = ("phase", "nothing", "pauli")
 
 
 def one_of(value: Any, name: str, known: Iterable[str]) -> str:
@@ -27,6 +31,22 @@ def mode_of(value: Any) -> AutoresetMode:
     if isinstance(value, AutoresetMode):
         return value
     return AutoresetMode(one_of(value, "autoreset_mode", [mode.value for mode in AutoresetMode]))
+
+
+def up_to_of(value: Any, observation: str, table: Any, targets: Any) -> str:
+    """Return when a residual counts as the identity, by default as in the enumeration."""
+    if value is not None:
+        return one_of(value, "up_to", UP_TO)
+    if observation == "tableau":
+        return "pauli"
+    enumeration = enumeration_of(table) or enumeration_of(targets)
+    return "phase" if enumeration is None else enumeration.up_to
+
+
+def no_rendering(value: Any) -> None:
+    """Refuse a mode of rendering."""
+    if value is not None:
+        raise InvalidArgument(f"render_mode is {value!r}, but environments render nothing; leave it out, and use circuits()")
 
 
 def actions_of(actions: Any, num_envs: int, letters: int) -> NDArray[np.int64]:

@@ -43,6 +43,11 @@ if TYPE_CHECKING:
         seed: int | None
         first_env: int
         threads: int | None
+        render_mode: None
+
+
+#: The options of `VectorEnv` that one environment does not have.
+OF_SEVERAL = ("num_envs", "autoreset_mode", "copy")
 
 
 class Env(gymnasium.Env[NDArray[Any], np.int64]):
@@ -56,11 +61,12 @@ class Env(gymnasium.Env[NDArray[Any], np.int64]):
     Args:
         **options: the options of `VectorEnv`: gates, qubits, coupling, letters, targets, distance,
             symmetries, max_steps, observation, up_to, tolerance, costs, bonus, rewards, table, seed,
-            first_env and threads.
+            first_env, threads and render_mode.
 
     Raises:
         qorpus.InvalidArgument: as for `VectorEnv`.
-        qorpus.WrongType: as for `VectorEnv`.
+        qorpus.MissingRecord: as for `VectorEnv`.
+        qorpus.WrongType: as for `VectorEnv`, or an option is unknown.
 
     Examples:
         >>> import gymnasium, qorpus.gym
@@ -74,6 +80,10 @@ class Env(gymnasium.Env[NDArray[Any], np.int64]):
     metadata: dict[str, Any] = {"render_modes": []}
 
     def __init__(self, **options: Unpack[SynthesisOptions]) -> None:
+        known = [name for name in VectorEnv.__init__.__kwdefaults__ or () if name not in OF_SEVERAL]
+        if unknown := next((name for name in options if name not in known), None):
+            remedy = "use VectorEnv, which has it" if unknown in OF_SEVERAL else f"its options are {', '.join(known)}"
+            raise WrongType(f"Env has no option {unknown!r}; {remedy}")
         self._envs = VectorEnv(1, autoreset_mode=AutoresetMode.DISABLED, **{"seed": None} | options)
         self.observation_space = self._envs.single_observation_space
         self.action_space = self._envs.single_action_space
@@ -157,7 +167,8 @@ class Env(gymnasium.Env[NDArray[Any], np.int64]):
             distance: as for `VectorEnv`.
 
         Raises:
-            qorpus.InvalidArgument: the targets have other qubits or letters, or no records.
+            qorpus.InvalidArgument: as for `VectorEnv.set_targets`.
+            qorpus.MissingRecord: a corpus is not complete; `corpus.present()` is.
             qorpus.WrongType: `targets` are neither numbers nor records.
 
         Examples:

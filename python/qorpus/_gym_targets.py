@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from numbers import Number
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -10,9 +11,10 @@ from numpy.typing import NDArray
 
 from qorpus._arguments import integer, kind
 from qorpus._augmentation import Augmentation
+from qorpus._gym_enumeration import enumeration_of
 from qorpus._qorpus import Records
 from qorpus._subset import Subset
-from qorpus.errors import Error, InvalidArgument, WrongType
+from qorpus.errors import Error, InvalidArgument, MissingRecord, WrongType
 
 if TYPE_CHECKING:
     from qorpus.recipe import Recipe
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 SYMMETRIES = ("inverse", "permutation")
 
 #: The most random letters of a target.
-MAX_LETTERS = 1_000_000
+MAX_LETTERS = 65_535
 
 
 class Unitaries(Protocol):
@@ -49,9 +51,10 @@ class Rules(NamedTuple):
     """The properties of environments that their targets must fit."""
 
     letters: Sequence[str]
-    matrices: Mapping[str, NDArray[np.complex128]]
+    matrices: dict[str, NDArray[np.complex128]]
     qubits: int
     observation: str
+    up_to: str
     tolerance: float | None
     symmetries: Augmentation | None = None
 
@@ -70,8 +73,12 @@ class Drawn:
 
     def unitaries(self, ids: NDArray[np.int64], words: NDArray[np.int64]) -> NDArray[np.complex128]:
         """Read unitaries, qubit 0 most significant, each with the symmetries that its word decides."""
-        read = np.asarray(self.source.unitaries(ids))
         expected = (len(ids), self.dim, self.dim)
+        given = self.source.unitaries(ids)
+        try:
+            read = np.asarray(given)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise Error(f"targets.unitaries returned {kind(given)}, not an array; expected complex128 of shape {expected}") from error
         if read.shape != expected or read.dtype.kind not in "fc":
             raise Error(f"targets.unitaries returned {read.dtype} of shape {read.shape}; expected complex128 of shape {expected}")
         _check_precision(read.dtype, self._is_exact)
@@ -93,11 +100,21 @@ def targets_of(targets: Any, distance: Any, rules: Rules) -> Letters | Drawn:
     if distance is not None:
         raise InvalidArgument("distance needs targets=, an enumeration by qorpus.distinct; random letters have no known distance")
     if rules.symmetries is not None:
-        raise InvalidArgument(
-            "symmetries are for targets from records; random letters already are as likely as their inverses and permutations"
-        )
+        raise InvalidArgument("symmetries are for targets from records; leave them out with random letters")
     expected = "targets must be a number of letters, a pair (a, b), or records with unitaries"
+    if _are_matrices(targets):
+        raise WrongType(
+            f"{expected}, not {kind(targets)}; for matrices pass a corpus that qorpus.Writer made of them, or an object with "
+            "__len__ and unitaries(ids)"
+        )
     return Letters(*_range(targets, "targets", expected, most=MAX_LETTERS))
+
+
+def _are_matrices(targets: Any) -> bool:
+    """Whether targets are an array, or a list of something other than numbers."""
+    if isinstance(targets, tuple | list):
+        return not all(isinstance(each, Number) for each in targets)
+    return not isinstance(targets, str) and hasattr(targets, "__len__") and getattr(targets, "ndim", 1) > 0
 
 
 def symmetries_of(kinds: Sequence[str], recipe: Recipe) -> Augmentation | None:
@@ -114,13 +131,28 @@ def _drawn(source: Any, distance: Any, rules: Rules) -> Drawn:
     records = source._records if isinstance(source, Subset) else source
     if isinstance(records, Records) and rules.is_exact:
         _check_letters(records, rules)
+    _check_complete(source)
+    enumeration = enumeration_of(source)
+    if enumeration is not None and rules.symmetries is not None:
+        enumeration.check_symmetries(rules.symmetries, rules.letters)
     if distance is not None:
+        if enumeration is not None:
+            enumeration.check_distances(rules.letters, rules.matrices, rules.up_to)
         low, high = _places_at(source, distance)
     else:
         low, high = 0, len(source)
         if not high:
             raise InvalidArgument("targets has no records")
     return Drawn(source, low, high, rules)
+
+
+def _check_complete(source: Any) -> None:
+    """Refuse a corpus, or a split of one, with records that are not generated yet."""
+    whole = source._state[0] if isinstance(source, Subset) and hasattr(source, "_state") else source
+    # The records of an enumeration and of a writer follow one another, also while there will be more.
+    if isinstance(whole, Records) and not whole.is_appended and not whole._levels and not getattr(whole, "complete", True):
+        instead = "pass corpus.present()" if whole is source else "split corpus.present()"
+        raise MissingRecord(f"targets: {whole!r} is not complete; generate the rest, or {instead}")
 
 
 def _check_letters(records: Records, rules: Rules) -> None:

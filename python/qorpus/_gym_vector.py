@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from qorpus import _qorpus
 from qorpus._arguments import integer, kind, truth
-from qorpus._gym_arguments import actions_of, mask_of, mode_of, one_of
+from qorpus._gym_arguments import actions_of, mask_of, mode_of, no_rendering, one_of, up_to_of
 from qorpus._gym_rewards import number, rewards_of
 from qorpus._gym_targets import Drawn, Letters, Rules, alphabet, alphabet_source, symmetries_of, targets_of
 from qorpus.errors import Error, InvalidArgument, WrongType
@@ -31,9 +31,6 @@ OBSERVATIONS = {
     "none": (np.float32, -1),
 }
 
-#: When a residual counts as the identity.
-UP_TO = ("phase", "nothing", "pauli")
-
 #: Numbers below this decide symmetries.
 WORDS = (1 << 63) - 1
 
@@ -41,7 +38,7 @@ WORDS = (1 << 63) - 1
 ATTEMPTS = 256
 
 #: The most environments, letters of an episode, letters of all episodes together, and threads.
-MAX_ENVS, MAX_STEPS, MAX_LETTERS, MAX_THREADS = 1 << 22, 65_535, 1 << 32, 1 << 12
+MAX_ENVS, MAX_STEPS, MAX_LETTERS, MAX_THREADS = 1 << 22, 65_535, 1 << 32, 1024
 
 #: The largest number of an environment.
 MAX_FIRST_ENV = (1 << 23) - 1
@@ -68,15 +65,17 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
         coupling: the pairs of qubits on which gates may act, as for `qorpus.Recipe`.
         letters: the letters one by one, as for `qorpus.Recipe`. An action is a letter's number.
         targets: a number of random letters, or a pair (a, b) for a uniformly drawn number of
-            letters; or records with unitaries: a corpus, a split, a recipe, or an object with
+            letters, at most 65,535; or records with unitaries: a corpus, a split, a recipe, or an object with
             `__len__` and `unitaries(ids)`. Records are drawn uniformly. A target that is solved
             from the start is drawn again.
         distance: the distance of targets from the identity, or a pair (a, b), if targets are an
-            enumeration by `qorpus.distinct` or a split of one.
+            enumeration by `qorpus.distinct` or a split of one. The enumeration must have the letters
+            of the environments, and their `up_to`.
         symmetries: "inverse" and "permutation", one of them or both, for targets from records: half
             of the targets are inverted, and their qubits are permuted uniformly among the
             permutations that map letters to letters. Distances stay, because each letter needs an
-            inverse among the letters, global phase included.
+            inverse among the letters, global phase included; if targets are an enumeration in which
+            gates have costs, both must have equal costs.
         max_steps: the letters after which an episode is truncated.
         observation: "unitary": real and imaginary parts of the residual, float32 of shape (2, d, d)
             for d = 2**qubits; "channel": its Pauli transfer matrix, float32 of shape (4**n, 4**n) for
@@ -84,7 +83,8 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
             signs, int8 of shape (2n, 2n), as Qiskit's `Clifford.symplectic_matrix`; "none": an
             array of shape (0,).
         up_to: when a residual counts as the identity: "phase", up to a global phase; "nothing",
-            exactly; "pauli", up to Paulis and a global phase, which tableaus imply.
+            exactly; "pauli", up to Paulis and a global phase, which tableaus imply. By default as in
+            the table, else as in targets if they are an enumeration, else "phase".
         tolerance: the largest difference of entries between a residual and the identity at which a
             target counts as solved. By default only equality does, which is exact if the gates are
             over Z[i, 1/sqrt(2)].
@@ -103,11 +103,14 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
             "SameStep" or "Disabled", or a `gymnasium.vector.AutoresetMode`.
         copy: whether each call returns new arrays. If not, calls return the same arrays with new
             values.
-        threads: the number of worker threads; by default one per core.
+        threads: the number of worker threads; by default one per core, at most 1024.
+        render_mode: None. Environments render nothing.
 
     Raises:
         qorpus.InvalidArgument: an argument is invalid, targets have other qubits or letters, or the
-            table is over other letters.
+            table is over other letters; with `distance`, the enumeration has other letters or
+            another `up_to`.
+        qorpus.MissingRecord: a corpus is not complete; `corpus.present()` is.
         qorpus.WrongType: an argument has the wrong type.
 
     Examples:
@@ -149,21 +152,23 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         copy: bool = True,
         threads: int | None = None,
+        render_mode: None = None,
     ) -> None:
+        no_rendering(render_mode)
         self.num_envs = integer(num_envs, "num_envs", least=1, most=MAX_ENVS)
         self._mode, self._copy = mode_of(autoreset_mode), truth(copy, "copy")
         observation = one_of(observation, "observation", OBSERVATIONS)
-        up_to = ("pauli" if observation == "tableau" else "phase") if up_to is None else one_of(up_to, "up_to", UP_TO)
         if table is not None and not isinstance(table, _qorpus.Records):
             raise WrongType(f"table must be a corpus made by qorpus.distinct, not {kind(table)}")
         if table is not None and not table._levels:
             raise InvalidArgument("table has no known distances; pass a corpus made by qorpus.distinct")
+        up_to = up_to_of(up_to, observation, table, targets)
         tolerance = None if tolerance is None else number(tolerance, "tolerance")
         given = {"gates": gates, "qubits": qubits, "coupling": coupling, "letters": letters}
         recipe = alphabet(alphabet_source(table, targets), given)
         letter_costs, letter_bonus = rewards_of(recipe.letters, costs, bonus, rewards)
         images = symmetries_of(symmetries, recipe)
-        self._rules = Rules(recipe.letters, recipe.matrices, recipe.qubits, observation, tolerance, images)
+        self._rules = Rules(recipe.letters, recipe.matrices, recipe.qubits, observation, up_to, tolerance, images)
         self._targets = targets_of(targets, distance, self._rules)
         self._options: dict[str, Any] = {
             "first": integer(first_env, "first_env", most=MAX_FIRST_ENV),
@@ -260,7 +265,8 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
             qorpus.InvalidArgument: there are more or fewer actions than environments, or no letter
                 has this number. Nothing has changed then.
             qorpus.WrongType: the actions are not integers.
-            qorpus.Error: an environment has no episode, or the environments are closed.
+            qorpus.Error: an environment has no episode, or the environments are closed; or an
+                episode cannot begin, because 256 targets in a row that were drawn are the identity.
 
         Examples:
             >>> import qorpus.gym
@@ -292,7 +298,9 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
             distance: as for `VectorEnv`.
 
         Raises:
-            qorpus.InvalidArgument: the targets have other qubits or letters, or no records.
+            qorpus.InvalidArgument: the targets have other qubits or letters, or no records; as for
+                `VectorEnv`.
+            qorpus.MissingRecord: a corpus is not complete; `corpus.present()` is.
             qorpus.WrongType: `targets` are neither numbers nor records.
 
         Examples:

@@ -235,3 +235,12 @@ def test_without_gymnasium():
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.strip().endswith("qorpus.errors.MissingLibrary: qorpus.gym needs Gymnasium; pip install gymnasium")
+
+
+def test_an_old_gymnasium():
+    """The import says which version there is and how to upgrade it."""
+    script = "import gymnasium, gymnasium.vector; del gymnasium.vector.AutoresetMode; gymnasium.__version__ = '1.0.0'"
+    done = subprocess.run([sys.executable, "-c", f"{script}; import qorpus.gym"], capture_output=True, text=True)
+    assert done.returncode == 1
+    said = "qorpus.gym needs Gymnasium 1.1 or later, but this is 1.0.0; pip install --upgrade 'gymnasium>=1.1'"
+    assert done.stderr.strip().endswith(f"qorpus.errors.MissingLibrary: {said}")

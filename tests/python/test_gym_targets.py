@@ -286,6 +286,8 @@ OPTIONS = {"gates": "h,t", "qubits": 1}
         ({"autoreset_mode": 3}, "autoreset_mode must be"),
         ({"copy": np.zeros(2)}, "copy must be"),
         ({"threads": 0}, "threads is 0"),
+        ({"threads": 1025}, "threads is 1025; it must be from 1 to 1024"),
+        ({"targets": 65_536}, "targets is 65536; it must be from 1 to 65535"),
     ],
     ids=lambda value: str(value)[:40],
 )
@@ -468,3 +470,119 @@ def test_symmetries_change_targets_but_not_distances(every):
 def test_impossible_symmetries_are_refused(every, options, sentence):
     with pytest.raises((qorpus.Error, TypeError), match=re.escape(sentence)):
         VectorEnv(4, **{"targets": every, "symmetries": ["inverse"]} | options)
+
+
+def test_symmetries_by_inverse_need_equal_costs(tmp_path):
+    """T and its inverse with other costs: inverted targets at distance 1 would be at distance 2."""
+    options = {"gates": "h,t,tdg", "qubits": 1, "max_cost": 4, "progress": False}
+    uneven = qorpus.distinct(tmp_path / "uneven.db", cost={"t": 1, "tdg": 2}, **options)
+    even = qorpus.distinct(tmp_path / "even.db", cost={"t": 1, "tdg": 1}, **options)
+    said = "gate 't' costs 1, but its inverse 'tdg' costs 2; leave out 'inverse'"
+    for targets in (uneven, uneven.split(some=0.9)["some"]):
+        with pytest.raises(qorpus.InvalidArgument, match=said):
+            VectorEnv(9, targets=targets, symmetries=["inverse"])
+    envs = VectorEnv(9, targets=even, symmetries=["inverse"])
+    with pytest.raises(qorpus.InvalidArgument, match=said):
+        envs.set_targets(uneven)
+    # An inverse that the enumeration does not have.
+    lacking = qorpus.distinct(tmp_path / "t.db", gates="h,t", qubits=1, cost={"t": 1}, max_cost=3, progress=False)
+    with pytest.raises(qorpus.InvalidArgument, match="its inverse 'tdg' has no cost in targets"):
+        VectorEnv(9, gates="h,t,tdg", qubits=1, targets=lacking, symmetries=["inverse"])
+    known = dict(zip(keys(even.unitaries(slice(None))), (each["cost"] for each in even.labels(slice(None))), strict=True))
+    envs = VectorEnv(300, targets=even, distance=3, symmetries=["inverse"])
+    envs.reset()
+    assert {known[each] for each in keys(envs.residuals())} == {3}
+    VectorEnv(9, targets=uneven)
+
+
+def test_distances_need_the_rules_of_the_enumeration(every, tmp_path):
+    strict = qorpus.distinct(tmp_path / "strict.db", gates="h,t,tdg", qubits=1, max_length=4, up_to="nothing", progress=False)
+    cliffords = qorpus.distinct(tmp_path / "cliffords.db", gates="h,s,cx", qubits=2, max_length=3, progress=False)
+    for targets, options, said in [
+        (strict, {"up_to": "phase"}, "targets are equal exactly, those of the environments equal up to a global phase; pass up_to='nothing'"),
+        (every, {"up_to": "nothing"}, "targets are equal up to a global phase, those of the environments equal exactly; pass up_to='phase'"),
+        (cliffords, {"observation": "tableau"}, "those of the environments equal up to Paulis"),
+        (every, {"gates": "h,t,tdg,cx,s", "qubits": 2}, "only the environments have the letter 's 0'"),
+        (every, {"gates": "h,t,cx", "qubits": 2, "tolerance": 0.1}, "only targets have the letter 'tdg 0'"),
+        (every.split(some=0.9)["some"], {"gates": "h,t,tdg,cx,s", "qubits": 2}, "only the environments have the letter 's 0'"),
+    ]:
+        with pytest.raises(qorpus.InvalidArgument, match=re.escape(said)):
+            VectorEnv(2, targets=targets, distance=2, **options)
+        envs = VectorEnv(2, targets=targets, **options)
+        with pytest.raises(qorpus.InvalidArgument, match=re.escape(said)):
+            envs.set_targets(targets, distance=2)
+    # The order of letters does not matter.
+    envs = VectorEnv(50, gates="cx,tdg,t,h", qubits=2, targets=every, distance=2)
+    envs.reset()
+    assert {*distances_of(envs, every)} == {2}
+
+
+def test_up_to_is_that_of_the_enumeration(every, tmp_path):
+    """Letters that make a target up to a phase alone do not solve it where up_to is "nothing"."""
+    strict = qorpus.distinct(tmp_path / "strict.db", gates="h,s,t", qubits=1, max_length=9, up_to="nothing", progress=False)
+    for options in ({"targets": strict, "distance": 1}, {"table": strict}, {"targets": strict.split(some=0.9)["some"]}):
+        assert VectorEnv(2, **options)._options["up_to"] == "nothing"
+    assert VectorEnv(2, targets=every)._options["up_to"] == "phase"
+    assert VectorEnv(2, targets=strict, gates="h,s,t", qubits=1, up_to="phase")._options["up_to"] == "phase"
+    # The identity times exp(i pi/4) has the circuit (s h)^3: no target at distance 6 is solved at once.
+    turned = [id for id in range(len(strict)) if np.allclose(strict.unitaries([id])[0], np.exp(0.25j * np.pi) * np.eye(2))]
+    assert turned
+    envs = VectorEnv(1, targets=Given(strict.unitaries(turned)), table=strict)
+    _, info = envs.reset()
+    assert info["distance"][0] == len(strict.circuits(turned)[0]) == 6
+
+
+def test_targets_that_are_not_complete_are_refused(tmp_path):
+    recipe = qorpus.Recipe(gates="h,t,cx", qubits=2, random=20_000, length=(3, 6))
+    half = qorpus.generate(tmp_path / "half.db", recipe, part="1/2", progress=False)
+    envs = VectorEnv(4, gates="h,t,cx", qubits=2)
+    for targets, said in [
+        (half, r"half.db.* is not complete; generate the rest, or pass corpus.present\(\)"),
+        (half.split(test=0.5)["test"], r"half.db.* is not complete; generate the rest, or split corpus.present\(\)"),
+    ]:
+        with pytest.raises(qorpus.MissingRecord, match=said):
+            VectorEnv(4, targets=targets)
+        with pytest.raises(qorpus.MissingRecord, match=said):
+            envs.set_targets(targets)
+        with pytest.raises(qorpus.MissingRecord, match=said):
+            Env(targets=targets)
+    for targets in (half.present(), half.present().split(test=0.5)["test"]):
+        envs.set_targets(targets)
+        envs.reset()
+    with qorpus.Writer(tmp_path / "mine.db", gates="h,t,cx", qubits=2) as writer:
+        writer.append("h 0")
+        writer.flush()
+        envs.set_targets(qorpus.open(tmp_path / "mine.db"))
+        envs.reset()
+
+
+@pytest.mark.parametrize("targets", [np.eye(4)[None], [np.eye(4)] * 2, [np.eye(4)] * 3, "records"])
+def test_matrices_as_targets_are_refused_with_a_remedy(every, targets):
+    targets = every[3:5] if isinstance(targets, str) else targets
+    with pytest.raises(qorpus.WrongType, match="for matrices pass a corpus that qorpus.Writer made of them, or an object with"):
+        VectorEnv(2, qubits=2, targets=targets)
+
+
+def test_targets_that_numpy_cannot_read():
+    class Ragged(Given):
+        def unitaries(self, ids):
+            return [[1], [1, 2]]
+
+    envs = VectorEnv(2, **OPTIONS, targets=Ragged(np.zeros((3, 2, 2))))
+    with pytest.raises(qorpus.Error, match=r"targets.unitaries returned list, not an array; expected complex128 of shape \(2, 2, 2\)"):
+        envs.reset()
+
+
+def test_options_of_one_environment():
+    for options in ({"num_envs": 3}, {"autoreset_mode": "NextStep"}, {"copy": False}):
+        with pytest.raises(qorpus.WrongType, match=f"Env has no option '{next(iter(options))}'; use VectorEnv"):
+            Env(**OPTIONS, **options)
+    with pytest.raises(qorpus.WrongType, match="Env has no option 'gate'; its options are gates, qubits"):
+        Env(gate="h")
+
+
+def test_nothing_is_rendered():
+    assert Env(**OPTIONS, render_mode=None).render_mode is VectorEnv(2, **OPTIONS, render_mode=None).render_mode is None
+    for make in (Env, lambda **options: VectorEnv(2, **options)):
+        with pytest.raises(qorpus.InvalidArgument, match=r"render_mode is 'human', .*use circuits\(\)"):
+            make(**OPTIONS, render_mode="human")
