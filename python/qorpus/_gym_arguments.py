@@ -46,7 +46,8 @@ def up_to_of(value: Any, observation: str, table: Any, targets: Any) -> str:
 def no_rendering(value: Any) -> None:
     """Refuse a mode of rendering."""
     if value is not None:
-        raise InvalidArgument(f"render_mode is {value!r}, but environments render nothing; leave it out, and use circuits()")
+        # A TypeError: Stable-Baselines3 then tries again without a mode.
+        raise WrongType(f"render_mode is {value!r}, but environments render nothing; leave it out, and use circuits()")
 
 
 def actions_of(actions: Any, num_envs: int, letters: int) -> NDArray[np.int64]:

@@ -237,6 +237,15 @@ def test_without_gymnasium():
     assert done.stderr.strip().endswith("qorpus.errors.MissingLibrary: qorpus.gym needs Gymnasium; pip install gymnasium")
 
 
+@pytest.mark.filterwarnings("ignore:.*render:UserWarning")
+def test_stable_baselines_makes_environments_by_name():
+    """It asks for a mode of rendering first, and again without one after a TypeError."""
+    from stable_baselines3.common.env_util import make_vec_env
+
+    envs = make_vec_env("qorpus/Synthesis-v0", 2, env_kwargs=SHORT)
+    assert envs.reset().shape == (2, 2, 4, 4)
+
+
 def test_an_old_gymnasium():
     """The import says which version there is and how to upgrade it."""
     script = "import gymnasium, gymnasium.vector; del gymnasium.vector.AutoresetMode; gymnasium.__version__ = '1.0.0'"

@@ -499,8 +499,8 @@ def test_distances_need_the_rules_of_the_enumeration(every, tmp_path):
     strict = qorpus.distinct(tmp_path / "strict.db", gates="h,t,tdg", qubits=1, max_length=4, up_to="nothing", progress=False)
     cliffords = qorpus.distinct(tmp_path / "cliffords.db", gates="h,s,cx", qubits=2, max_length=3, progress=False)
     for targets, options, said in [
-        (strict, {"up_to": "phase"}, "targets are equal exactly, those of the environments equal up to a global phase; pass up_to='nothing'"),
-        (every, {"up_to": "nothing"}, "targets are equal up to a global phase, those of the environments equal exactly; pass up_to='phase'"),
+        (strict, {"up_to": "phase"}, "those of the environments equal up to a global phase; pass up_to='nothing'"),
+        (every, {"up_to": "nothing"}, "those of the environments equal exactly; pass up_to='phase'"),
         (cliffords, {"observation": "tableau"}, "those of the environments equal up to Paulis"),
         (every, {"gates": "h,t,tdg,cx,s", "qubits": 2}, "only the environments have the letter 's 0'"),
         (every, {"gates": "h,t,cx", "qubits": 2, "tolerance": 0.1}, "only targets have the letter 'tdg 0'"),
@@ -584,5 +584,5 @@ def test_options_of_one_environment():
 def test_nothing_is_rendered():
     assert Env(**OPTIONS, render_mode=None).render_mode is VectorEnv(2, **OPTIONS, render_mode=None).render_mode is None
     for make in (Env, lambda **options: VectorEnv(2, **options)):
-        with pytest.raises(qorpus.InvalidArgument, match=r"render_mode is 'human', .*use circuits\(\)"):
+        with pytest.raises(qorpus.WrongType, match=r"render_mode is 'human', .*use circuits\(\)"):
             make(**OPTIONS, render_mode="human")
