@@ -160,7 +160,7 @@ CIRCUITS = {
     "an array of reals": (np.array([0.0, 1.0]), TypeError, ["float64"]),
     "reals": ([0.0], TypeError, ["float"]),
     "a number": (3, TypeError, ["int"]),
-    "None": (None, TypeError, ["NoneType"]),
+    "None": (None, TypeError, ["None", "Haar-random records have no circuit"]),
     "bytes": ([b"h"], TypeError, ["bytes"]),
     "letters in letters": ([["h"]], TypeError, ["list"]),
     "too many letters": ([0] * 65536, ValueError, ["65536", "65535"]),
