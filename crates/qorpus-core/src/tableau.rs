@@ -152,7 +152,9 @@ pub struct TableauLetters {
 /// The columns of a letter's qubits: each new one is the sum of some old ones.
 #[derive(Debug, Clone)]
 struct TableauLetter {
-    places: Vec<u8>,
+    /// The number of columns.
+    columns: usize,
+    places: [u8; 2 * MAX_GATE_QUBITS],
     /// For each new column and each old one, all bits if the old one is a summand, else none.
     summands: [[u16; 2 * MAX_GATE_QUBITS]; 2 * MAX_GATE_QUBITS],
 }
@@ -180,7 +182,9 @@ impl TableauLetters {
             }
             let xs = letter.qubits.iter().map(|&qubit| qubit as u8);
             let zs = letter.qubits.iter().map(|&qubit| (MAX_QUBITS + qubit) as u8);
-            TableauLetter { places: xs.chain(zs).collect(), summands }
+            let mut places = [0; 2 * MAX_GATE_QUBITS];
+            places.iter_mut().zip(xs.chain(zs)).for_each(|(place, column)| *place = column);
+            TableauLetter { columns, places, summands }
         });
         Ok(TableauLetters { qubits: alphabet.qubits(), letters: letters.collect() })
     }
@@ -196,8 +200,8 @@ impl TableauLetters {
     /// If the letter is not in the alphabet.
     #[inline]
     pub fn act(&self, letter: u16, tableau: &mut Tableau) {
-        let TableauLetter { places, summands } = &self.letters[usize::from(letter)];
-        match places.len() {
+        let TableauLetter { columns, places, summands } = &self.letters[usize::from(letter)];
+        match columns {
             2 => tableau.combine::<2>(places, summands),
             4 => tableau.combine::<4>(places, summands),
             _ => tableau.combine::<6>(places, summands),
@@ -217,7 +221,7 @@ impl Tableau {
     #[inline]
     fn combine<const N: usize>(
         &mut self,
-        places: &[u8],
+        places: &[u8; 2 * MAX_GATE_QUBITS],
         summands: &[[u16; 2 * MAX_GATE_QUBITS]; 2 * MAX_GATE_QUBITS],
     ) {
         let mut old = [0; N];

@@ -27,12 +27,10 @@ impl LastLetters {
         last
     }
 
-    /// Writes to `mask` 0 for each letter that would undo the letter before it on its qubits, and 1
-    /// for the others. A letter comes directly before another if no letter in between acts on any of
+    /// Writes to `mask` 0 for each letter that would undo the letter before it on its qubits. A letter comes directly before another if no letter in between acts on any of
     /// their qubits, as in circuits without cancelling letters.
     #[inline]
     pub(crate) fn write_mask(&self, qubits: usize, letters: &[Undone], mask: &mut [i8]) {
-        mask.fill(1);
         for (qubit, &letter) in self.0[..qubits].iter().enumerate() {
             // There is no letter number `NONE`.
             let Some(undone) = letters.get(usize::from(letter)) else { continue };

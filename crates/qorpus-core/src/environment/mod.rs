@@ -381,6 +381,7 @@ impl Environments {
     pub fn masks(&self, out: &mut [i8]) {
         let Task { alphabet, undone, .. } = &*self.task;
         assert_eq!(out.len(), self.len() * alphabet.letters().len(), "room for each letter");
+        out.fill(1);
         let masks = out.chunks_exact_mut(alphabet.letters().len());
         for (last, mask) in self.last_letters.iter().zip(masks) {
             last.write_mask(alphabet.qubits(), undone, mask);

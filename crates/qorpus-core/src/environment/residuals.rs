@@ -176,13 +176,14 @@ impl Residuals {
     pub(crate) fn observe_tableaus(&self, task: &Task, out: &mut [i8]) {
         let Residuals::Tableaus(tableaus) = self else { unreachable!("residuals are tableaus") };
         let columns = 2 * task.alphabet.qubits();
-        for (tableau, out) in tableaus.iter().zip(out.chunks_exact_mut(columns * columns)) {
-            for (row, out) in out.chunks_exact_mut(columns).enumerate() {
-                let bits = tableau.row_of_inverse(row).to_le_bytes();
-                let (first, second) =
-                    (BYTES_OF_BITS[usize::from(bits[0])], BYTES_OF_BITS[usize::from(bits[1])]);
-                let bytes = [first, second];
-                out.copy_from_slice(&bytes.as_flattened()[..columns]);
+        let rows = tableaus.iter().flat_map(|tableau| (0..columns).map(|row| tableau.row_of_inverse(row)));
+        for (start, row) in (0..).step_by(columns).zip(rows) {
+            let [first, second] = row.to_le_bytes().map(|bits| BYTES_OF_BITS[usize::from(bits)]);
+            // Eight bytes at once: the next row overwrites the excess.
+            if let (true, Some(to)) = (columns <= 8, out[start..].first_chunk_mut()) {
+                *to = first;
+            } else {
+                out[start..][..columns].copy_from_slice(&[first, second].as_flattened()[..columns]);
             }
         }
     }
