@@ -40,6 +40,8 @@ pub struct Environments {
     seed: u64,
     /// The lengths of random targets; `None` if targets are given.
     length: Option<(usize, usize)>,
+    /// The random targets, once they were drawn from.
+    random_targets: Option<RandomTargets>,
     residuals: Residuals,
     /// The number of episodes that each has begun.
     episodes: Vec<u32>,
@@ -53,6 +55,21 @@ pub struct Environments {
     solved: Vec<bool>,
     /// The letters of a step.
     actions: Vec<Option<u16>>,
+}
+
+/// The random circuits of a seed, whose tables are made once.
+#[derive(Debug)]
+struct RandomTargets {
+    seed: u64,
+    length: (usize, usize),
+    space: Space,
+}
+
+impl RandomTargets {
+    fn new(task: &Task, seed: u64, length: (usize, usize)) -> Result<RandomTargets> {
+        let space = Space::random(&task.alphabet, 1 << 63, seed, length.0, length.1)?;
+        Ok(RandomTargets { seed, length, space })
+    }
 }
 
 /// Where a step writes its results, one for each environment.
@@ -93,6 +110,7 @@ impl Environments {
             residuals,
             letters,
             length: task.length,
+            random_targets: None,
             task,
             first: numbers.start,
             seed,
@@ -195,12 +213,17 @@ impl Environments {
         Ok(())
     }
 
-    fn drawn_targets(&self, chosen: &[usize]) -> Result<Targets> {
+    fn drawn_targets(&mut self, chosen: &[usize]) -> Result<Targets> {
         let Some((shortest, longest)) = self.length else {
             let reason = "the environments draw none, so each new episode needs one".into();
             return Err(Error::Unusable { item: "targets".into(), reason });
         };
-        let space = Space::random(&self.task.alphabet, 1 << 63, self.seed, shortest, longest)?;
+        let known = self.random_targets.take();
+        let known = known.filter(|known| (known.seed, known.length) == (self.seed, (shortest, longest)));
+        let known =
+            known.map_or_else(|| RandomTargets::new(&self.task, self.seed, (shortest, longest)), Ok)?;
+        let space = known.space.clone();
+        self.random_targets = Some(known);
         let draw = |places: &[usize], attempt: u64| {
             let mut circuits = Circuits::default();
             for &place in places {
