@@ -472,7 +472,7 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
         everyone = np.ones(self.num_envs, np.bool_)
         chosen = everyone if which is None else which
         if self._ended is not None:
-            # If there is no target, they have no episode that could go on.
+            # If no target can be drawn, they have no episode to continue.
             self._ended = self._ended | chosen
         if isinstance(self._targets, Letters):
             self._native.reset(which, seed, None)

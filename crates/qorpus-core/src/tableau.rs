@@ -2,8 +2,9 @@
 //! matrices.
 //!
 //! The rows of a tableau are the images U P U† of Pauli operators P: of X on each qubit, then of Z on
-//! each qubit. Column j is the X part on qubit j, and column n + j the Z part (S. Aaronson, D. Gottesman, "Improved simulation of stabilizer circuits", Physical Review A 70,
-//! 052328, 2004, without the column of signs).
+//! each qubit. Column j is the X part on qubit j, and column n + j the Z part (S. Aaronson, D.
+//! Gottesman, "Improved simulation of stabilizer circuits", Physical Review A 70, 052328, 2004,
+//! without the column of signs).
 
 use crate::alphabet::{Alphabet, MAX_QUBITS};
 use crate::error::{Error, Result};

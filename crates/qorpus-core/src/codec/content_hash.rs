@@ -6,7 +6,8 @@ use xxhash_rust::xxh3::xxh3_128;
 /// ordered.
 ///
 /// A record's hash is XXH3-128 of its id, its letters' codes and its stored unitary; a letter's
-/// code is XXH3-64 of its text. A Haar-random unitary has the code of its seed and number of qubits. It detects accidents, not forgeries.
+/// code is XXH3-64 of its text. A Haar-random unitary has the code of its seed and number of qubits.
+/// It detects accidents, not forgeries.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ContentHash(u128);
 

@@ -27,12 +27,13 @@ impl LastLetters {
         last
     }
 
-    /// Writes to `mask` 0 for each letter that would undo the letter before it on its qubits. A letter comes directly before another if no letter in between acts on any of
-    /// their qubits, as in circuits without cancelling letters.
+    /// Writes to `mask` 0 for each letter that would undo the letter before it on its qubits. A letter
+    /// comes directly before another if no letter in between acts on any of their qubits, as in
+    /// circuits without cancelling letters.
     #[inline]
     pub(crate) fn write_mask(&self, qubits: usize, letters: &[Undone], mask: &mut [i8]) {
         for (qubit, &letter) in self.0[..qubits].iter().enumerate() {
-            // There is no letter number `NONE`.
+            // No letter has the number `NONE`.
             let Some(undone) = letters.get(usize::from(letter)) else { continue };
             let [first, second, third] = undone.qubits.map(usize::from);
             // A letter that is last on all its qubits is listed by the first of them.

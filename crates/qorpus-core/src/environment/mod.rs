@@ -47,13 +47,13 @@ pub struct Environments {
     episodes: Vec<u32>,
     /// The number of letters of its current episode.
     steps: Vec<u32>,
-    /// These letters, `max_steps` places for each.
+    /// The letters of the current episodes, `max_steps` places for each environment.
     letters: Vec<u16>,
     last_letters: Vec<LastLetters>,
     /// Whether its episode has begun and not ended.
     is_running: Vec<bool>,
     solved: Vec<bool>,
-    /// The letters of a step.
+    /// The letters of a step; `None` for environments that are left out.
     actions: Vec<Option<u16>>,
 }
 
@@ -75,7 +75,8 @@ impl RandomTargets {
 /// Where a step writes its results, one for each environment.
 #[derive(Debug)]
 pub struct Outcomes<'a> {
-    /// The bonus if the target is solved, less the cost of the letter; 0 for an environment that is left out.
+    /// The bonus if the target is solved, less the cost of the letter; 0 for an environment that is
+    /// left out.
     pub rewards: &'a mut [f64],
     /// Whether the target is solved.
     pub terminated: &'a mut [bool],

@@ -42,8 +42,8 @@ pub enum Equality {
 /// The rules of environments: letters, targets, rewards and the end of episodes.
 ///
 /// An environment starts with the unitary U of a target. Its actions are letters; A is the unitary
-/// of the letters so far, in time order. The residual U A† is what remains to be compiled. When it is the
-/// identity, the letters are a circuit of the target.
+/// of the letters so far, in time order. The residual U A† is what remains to be compiled. When it is
+/// the identity, the letters are a circuit of the target.
 #[derive(Debug)]
 pub struct Task {
     pub(crate) alphabet: Alphabet,

@@ -9,8 +9,8 @@
 //!
 //! Record i takes its numbers in turn from the blocks 0, 1, 2, ... of Philox4x32-10, with key and
 //! counter as for random circuits, but 16 + n instead of 0 as the last word of the counter. So
-//! unitaries of one seed on other numbers of qubits are independent. A block of the words `w0` and `w1` is a complex normal number. To
-//! add dimension k to u, of k - 1 rows and columns:
+//! unitaries of one seed on other numbers of qubits are independent. A block of the words `w0` and
+//! `w1` is a complex normal number. To add dimension k to u, of k - 1 rows and columns:
 //!
 //! ```text
 //! normal   √(-ln x0) · (cos(2π·x1), sin(2π·x1)), x = (floor(w / 2^12) + 1/2) / 2^52

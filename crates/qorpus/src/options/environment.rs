@@ -5,7 +5,7 @@ use crate::options::alphabet::AlphabetOptions;
 use crate::options::gates::Gates;
 use qorpus_core::{Equality, MAX_CHANNEL_QUBITS, Task};
 
-/// What an observation shows of a residual.
+/// A kind of observation of a residual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Observation {
     /// Nothing.
@@ -33,7 +33,7 @@ pub struct EnvironmentOptions {
     pub length: Option<(usize, usize)>,
     /// The number of letters after which an episode ends.
     pub max_steps: usize,
-    /// What an observation shows.
+    /// The kind of observations.
     pub observation: Observation,
     /// The condition under which a residual counts as the identity.
     pub equality: Equality,
