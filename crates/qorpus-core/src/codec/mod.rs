@@ -187,6 +187,20 @@ mod tests {
         chunk: Chunk,
     }
 
+    /// The records 5.. of a space of five more than `count`, as a chunk.
+    fn chunked(alphabet: Alphabet, space: Space, count: u64, stored: Option<Dtype>) -> Case {
+        let size = alphabet.dim() * alphabet.dim();
+        let recipe = Recipe::new(alphabet, space, stored.unwrap_or(Dtype::Complex128), stored.is_some());
+        let (codec, circuits) = (Codec::new(&recipe), recipe.space().listed(5..count + 5));
+        let (mut chunk, mut unitaries) = (Chunk::default(), Vec::new());
+        if stored.is_some() {
+            unitaries.resize(circuits.len() * size, Complex64::ZERO);
+            recipe.kernel().unitaries(&circuits, &mut Scratch::default(), &mut unitaries);
+        }
+        codec.encode(5, &circuits, &unitaries, &mut chunk);
+        Case { recipe, codec, circuits, unitaries, chunk }
+    }
+
     /// The records 5.. of a random space, as a chunk.
     fn case(
         gates: &str,
@@ -197,15 +211,7 @@ mod tests {
     ) -> Case {
         let alphabet = Alphabet::of(gates, qubits);
         let space = Space::random(&alphabet, count + 5, 3, min, max).unwrap();
-        let recipe = Recipe::new(alphabet, space, stored.unwrap_or(Dtype::Complex128), stored.is_some());
-        let (codec, circuits) = (Codec::new(&recipe), recipe.space().listed(5..count + 5));
-        let (mut chunk, mut unitaries) = (Chunk::default(), Vec::new());
-        if stored.is_some() {
-            unitaries.resize(circuits.len() << (2 * qubits), Complex64::ZERO);
-            recipe.kernel().unitaries(&circuits, &mut Scratch::default(), &mut unitaries);
-        }
-        codec.encode(5, &circuits, &unitaries, &mut chunk);
-        Case { recipe, codec, circuits, unitaries, chunk }
+        chunked(alphabet, space, count, stored)
     }
 
     /// Returns a case of the same records, appended, so that their angles are stored.
@@ -262,15 +268,7 @@ mod tests {
     fn haar_case(qubits: usize, count: u64, stored: Option<Dtype>) -> Case {
         let alphabet = Space::alphabet_of_haar(qubits).unwrap();
         let space = Space::haar(&alphabet, count + 5, 3).unwrap();
-        let recipe = Recipe::new(alphabet, space, stored.unwrap_or(Dtype::Complex128), stored.is_some());
-        let (codec, circuits) = (Codec::new(&recipe), recipe.space().listed(5..count + 5));
-        let (mut chunk, mut unitaries) = (Chunk::default(), Vec::new());
-        if stored.is_some() {
-            unitaries.resize(circuits.len() << (2 * qubits), Complex64::ZERO);
-            recipe.kernel().unitaries(&circuits, &mut Scratch::default(), &mut unitaries);
-        }
-        codec.encode(5, &circuits, &unitaries, &mut chunk);
-        Case { recipe, codec, circuits, unitaries, chunk }
+        chunked(alphabet, space, count, stored)
     }
 
     /// Records without circuits take no room beside their unitaries, and come back with their ids.
