@@ -289,12 +289,11 @@ pub(crate) struct Find {
 }
 
 impl Find {
-    pub(crate) fn target(&self, qubits: usize) -> qorpus::Result<Target> {
+    pub(crate) fn target(&self, recipe: &qorpus::Recipe) -> qorpus::Result<Target> {
         if let Some(file) = &self.unitary {
-            return qorpus::read_npy(file, qubits, self.order);
+            return qorpus::read_npy(file, recipe.alphabet().qubits(), self.order);
         }
-        let circuit = self.circuit.as_deref().unwrap_or_default();
-        qorpus::circuit_unitary(circuit, qubits).map(Target::of_circuit)
+        qorpus::circuit_target(self.circuit.as_deref().unwrap_or_default(), recipe)
     }
 
     pub(crate) fn options(&self) -> FindOptions {

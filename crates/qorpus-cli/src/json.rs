@@ -8,16 +8,17 @@ use serde_json::{Map, Value, json};
 /// Returns the result of looking for a unitary.
 pub(crate) fn found(recipe: &Recipe, found: &Found) -> Value {
     let circuit = |circuit: &[u16]| letters(recipe, circuit);
+    let whole = found.letters(recipe.alphabet());
     match found {
-        Found::Record { id, circuit: letters } => json!({"id": id, "circuit": circuit(letters)}),
-        Found::Circuit(letters) => json!({"id": null, "circuit": circuit(letters)}),
+        Found::Record { id, .. } => json!({"id": id, "circuit": whole}),
+        Found::Circuit { .. } => json!({"id": null, "circuit": whole}),
         Found::BeyondLength(length) => {
             json!({"circuit": null, "none_up_to": {"length": length}, "proven": true})
         }
         Found::BeyondCost(cost) => json!({"circuit": null, "none_up_to": {"cost": cost}, "proven": true}),
         Found::Never => json!({"circuit": null, "none_up_to": null, "proven": true}),
-        Found::Near { id, circuit: letters, distance, tolerance } => json!({
-            "id": id, "circuit": circuit(letters), "distance": distance, "tolerance": tolerance,
+        Found::Near { id, distance, tolerance, .. } => json!({
+            "id": id, "circuit": whole, "distance": distance, "tolerance": tolerance,
         }),
         Found::Unclear { nearest, tolerance, within } => json!({
             "circuit": null,

@@ -34,10 +34,12 @@ pub(crate) const ORDER_MEANINGS: [&str; 2] = [
 ];
 
 /// The equivalences under which unitaries count as equal.
-pub const UP_TO: Names<Equivalence> = &[("phase", Equivalence::GlobalPhase), ("nothing", Equivalence::Exact)];
+pub const UP_TO: Names<Equivalence> =
+    &[("phase", Equivalence::GlobalPhase), ("nothing", Equivalence::Exact), ("pauli", Equivalence::Pauli)];
 
 /// The help of each of [`UP_TO`].
-pub(crate) const UP_TO_MEANINGS: [&str; 2] = ["A global phase", "None"];
+pub(crate) const UP_TO_MEANINGS: [&str; 3] =
+    ["A global phase", "None", "Pauli operators and a global phase; all gates must be Clifford gates"];
 
 /// Returns the value with this name.
 pub fn named<T: Copy>(names: Names<T>, name: &str) -> Option<T> {

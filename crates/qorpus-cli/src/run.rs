@@ -92,7 +92,7 @@ fn find(arguments: &Find, out: &mut dyn Write) -> Result<u8, Failure> {
     stop_on_interrupt();
     let is_stopped = || STOP.load(Ordering::Relaxed);
     let corpus = CorpusFile::open(&arguments.corpus)?;
-    let target = arguments.target(corpus.recipe().alphabet().qubits())?;
+    let target = arguments.target(corpus.recipe())?;
     let found = corpus.find(&target, arguments.options(), &mut || is_stopped())?;
     if arguments.json {
         writeln!(out, "{}", json::found(corpus.recipe(), &found))?;

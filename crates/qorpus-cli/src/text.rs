@@ -5,7 +5,7 @@ use crate::format::{bytes, counted, duration, grouped, per_second, places, range
 use crate::json::ways;
 use crate::progress::level;
 use anstyle::{AnsiColor, Style};
-use qorpus::core::draw;
+use qorpus::core::{PauliProduct, draw};
 use qorpus::{
     Complex64, Corpus, EnumerateProgress, Found, Idle, Label, Level, Machine, Part, Plan, Progress, Recipe,
     Record, Sealed, Summary, Verification,
@@ -100,14 +100,24 @@ pub(crate) fn found(out: &mut dyn Write, recipe: &Recipe, found: &Found) -> Resu
         // Letters of an enumeration have no free angles.
         circuit => recipe.alphabet().text(circuit, &[]),
     };
+    let whole = match found.letters(recipe.alphabet()) {
+        Some(letters) if letters.is_empty() => "the empty circuit".into(),
+        letters => letters.unwrap_or_default().join("; "),
+    };
+    let with_paulis = |paulis: &PauliProduct| match paulis.letters().len() {
+        0 => String::new(),
+        count => format!(" and {}", counted(count as u64, "Pauli gate")),
+    };
     match found {
-        Found::Record { id, circuit } => {
-            writeln!(out, "{STRONG}{}{STRONG:#}", text(circuit))?;
-            writeln!(out, "record {}, {}: {proof}", grouped(*id), letters(circuit.len()))
+        Found::Record { id, circuit, paulis } => {
+            writeln!(out, "{STRONG}{whole}{STRONG:#}")?;
+            let length = letters(circuit.len());
+            writeln!(out, "record {}, {length}{}: {proof}", grouped(*id), with_paulis(paulis))
         }
-        Found::Circuit(circuit) => {
-            writeln!(out, "{STRONG}{}{STRONG:#}", text(circuit))?;
-            writeln!(out, "combined from two records, {}: {proof}", letters(circuit.len()))
+        Found::Circuit { circuit, paulis } => {
+            writeln!(out, "{STRONG}{whole}{STRONG:#}")?;
+            let length = letters(circuit.len());
+            writeln!(out, "combined from two records, {length}{}: {proof}", with_paulis(paulis))
         }
         Found::BeyondLength(length) => {
             writeln!(out, "proven: no circuit of up to {} implements this unitary", letters(*length))
@@ -117,7 +127,7 @@ pub(crate) fn found(out: &mut dyn Write, recipe: &Recipe, found: &Found) -> Resu
         }
         Found::Never => writeln!(out, "proven: no circuit over these gates implements this unitary"),
         Found::Near { id, circuit, distance, tolerance } => {
-            writeln!(out, "{STRONG}{}{STRONG:#}", text(circuit))?;
+            writeln!(out, "{STRONG}{whole}{STRONG:#}")?;
             let record = match id {
                 Some(id) => format!("record {}", grouped(*id)),
                 None => "combined from two records".to_owned(),

@@ -9,7 +9,7 @@
 //! between.
 
 use crate::alphabet::Alphabet;
-use crate::arithmetic::{Arithmetic, BATCH_LANES, Equivalence, Tolerance};
+use crate::arithmetic::{Arithmetic, DenseArithmetic, BATCH_LANES, Equivalence, Tolerance};
 use crate::error::{Error, Result};
 use crate::gate::standard::diagonal;
 use crate::kernel::letter_rows::LetterRows;
@@ -58,7 +58,7 @@ impl ApproximateLetters {
     /// [`Error::NotExact`] for a gate that has no matrix, or free angles.
     pub fn new(alphabet: &Alphabet, up_to: Equivalence) -> Result<ApproximateLetters> {
         if let Some(opaque) = alphabet.gates().iter().find(|gate| gate.matrix().is_empty()) {
-            let up_to_phase = up_to == Equivalence::GlobalPhase;
+            let up_to_phase = up_to.ignores_phase();
             return Err(Error::NotExact { gate: opaque.name().into(), up_to_phase });
         }
         let mut letters = ApproximateLetters::keys(alphabet.dim(), up_to);
@@ -92,7 +92,7 @@ impl ApproximateLetters {
     fn folded(&self, [a, b]: [Complex64; 2]) -> u128 {
         let size = self.dim as f64;
         let number = match self.up_to {
-            Equivalence::GlobalPhase => a * b.conj() * size,
+            Equivalence::GlobalPhase | Equivalence::Pauli => a * b.conj() * size,
             Equivalence::Exact => a * size.sqrt(),
         };
         let half = |x: f64| {
@@ -129,8 +129,6 @@ impl Arithmetic for ApproximateLetters {
     type Unitary = Vec<Complex64>;
     type Batch = ApproximateBatch;
 
-    const IS_EXACT: bool = false;
-    const PRECISION: f64 = ENTRY_TOLERANCE;
     const TOLERANCE: Tolerance =
         Tolerance { equal: (EQUAL * TWO_TO_64) as u64, distinct: (DISTINCT * TWO_TO_64) as u64 };
 
@@ -167,31 +165,6 @@ impl Arithmetic for ApproximateLetters {
         self.turn(one, other).is_some_and(|turn| {
             one.iter().zip(other).all(|(u, v)| (u - v * turn).norm_sqr() <= error * error)
         })
-    }
-
-    fn recognize(&self, numbers: &[Complex64], error: f64) -> Option<Vec<Complex64>> {
-        let fits = numbers.len() == self.dim * self.dim && numbers.iter().all(|entry| entry.is_finite());
-        (fits && error <= ENTRY_TOLERANCE).then(|| numbers.to_vec())
-    }
-
-    fn recognize_small(&self, numbers: &[Complex64], _most: u32) -> Option<Vec<Complex64>> {
-        self.recognize(numbers, 0.0)
-    }
-
-    fn exponent(&self, _unitary: &Vec<Complex64>) -> u32 {
-        0
-    }
-
-    fn near(&self, numbers: &[Complex64], _error: f64) -> Vec<Vec<Complex64>> {
-        self.recognize(numbers, 0.0).into_iter().collect()
-    }
-
-    fn is_complete(&self, _error: f64, _length: usize) -> bool {
-        true
-    }
-
-    fn numbers(&self, unitary: &Vec<Complex64>) -> Vec<Complex64> {
-        unitary.clone()
     }
 
     fn reach(&self, error: f64) -> u64 {
@@ -235,6 +208,32 @@ impl Arithmetic for ApproximateLetters {
             emit(lane, self.folded([sum(0), sum(1)]));
         }
         true
+    }
+}
+
+impl DenseArithmetic for ApproximateLetters {
+    const IS_EXACT: bool = false;
+    const PRECISION: f64 = ENTRY_TOLERANCE;
+
+    fn recognize(&self, numbers: &[Complex64], error: f64) -> Option<Vec<Complex64>> {
+        let fits = numbers.len() == self.dim * self.dim && numbers.iter().all(|entry| entry.is_finite());
+        (fits && error <= ENTRY_TOLERANCE).then(|| numbers.to_vec())
+    }
+
+    fn recognize_small(&self, numbers: &[Complex64], _most: u32) -> Option<Vec<Complex64>> {
+        self.recognize(numbers, 0.0)
+    }
+
+    fn near(&self, numbers: &[Complex64], _error: f64) -> Vec<Vec<Complex64>> {
+        self.recognize(numbers, 0.0).into_iter().collect()
+    }
+
+    fn is_complete(&self, _error: f64, _length: usize) -> bool {
+        true
+    }
+
+    fn numbers(&self, unitary: &Vec<Complex64>) -> Vec<Complex64> {
+        unitary.clone()
     }
 }
 

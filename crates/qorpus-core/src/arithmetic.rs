@@ -1,5 +1,5 @@
-//! The interface of the arithmetics in which unitaries are multiplied and compared: exact, or
-//! approximate.
+//! The interfaces of the arithmetics in which unitaries are multiplied and compared: exact,
+//! approximate, or in binary matrices.
 
 use crate::error::{Error, Result};
 use num_complex::Complex64;
@@ -14,6 +14,16 @@ pub enum Equivalence {
     /// Only equal unitaries are the same.
     #[serde(rename = "nothing")]
     Exact,
+    /// Clifford operators that differ only by Pauli operators and a global phase are the same.
+    #[serde(rename = "pauli")]
+    Pauli,
+}
+
+impl Equivalence {
+    /// Returns whether unitaries that differ by a global phase are the same.
+    pub fn ignores_phase(self) -> bool {
+        self != Equivalence::Exact
+    }
 }
 
 /// The number of unitaries of a batch, one a lane.
@@ -38,11 +48,6 @@ pub trait Arithmetic: Sync {
     /// A batch of up to [`BATCH_LANES`] unitaries.
     type Batch;
 
-    /// Whether arithmetic is exact.
-    const IS_EXACT: bool;
-    /// The largest error of entries with which a unitary can still be distinguished from those of
-    /// all other circuits.
-    const PRECISION: f64;
     /// The tolerance of keys.
     const TOLERANCE: Tolerance;
 
@@ -102,32 +107,16 @@ pub trait Arithmetic: Sync {
     /// `error` in each entry if arithmetic is not exact.
     fn same(&self, one: &Self::Unitary, other: &Self::Unitary, error: f64) -> bool;
 
-    /// Returns the unitary with these entries, row-major, each within `error`, if some circuit has
-    /// it.
-    fn recognize(&self, numbers: &[Complex64], error: f64) -> Option<Self::Unitary>;
-
-    /// Does as [`recognize`](Arithmetic::recognize), without error, for unitaries whose
-    /// [`exponent`](Arithmetic::exponent) is at most `most`. The larger it is, the longer it takes.
-    fn recognize_small(&self, numbers: &[Complex64], most: u32) -> Option<Self::Unitary>;
-
-    /// Returns the denominator's exponent of an exact unitary; 0 if arithmetic is not exact.
-    fn exponent(&self, unitary: &Self::Unitary) -> u32;
-
-    /// Returns the unitaries whose entries may be these numbers, row-major, each within `error`, up
-    /// to phase if that is the equivalence. They include the unitaries of all circuits of at most
-    /// `length` letters if [`is_complete`](Arithmetic::is_complete) says so.
-    fn near(&self, numbers: &[Complex64], error: f64) -> Vec<Self::Unitary>;
-
-    /// Returns whether [`near`](Arithmetic::near) misses no unitary of a circuit of `length`
-    /// letters or fewer.
-    fn is_complete(&self, error: f64, length: usize) -> bool;
-
-    /// Returns the matrix, row-major, or any that is equal to it up to phase.
-    fn numbers(&self, unitary: &Self::Unitary) -> Vec<Complex64>;
+    /// Returns the denominator's exponent of a unitary over the ring; 0 elsewhere.
+    fn exponent(&self, _unitary: &Self::Unitary) -> u32 {
+        0
+    }
 
     /// Returns the largest difference between the first halves of the keys of two unitaries whose
-    /// entries are within `error`.
-    fn reach(&self, error: f64) -> u64;
+    /// entries are within `error`; 0 where keys of different unitaries have nothing in common.
+    fn reach(&self, _error: f64) -> u64 {
+        0
+    }
 
     /// Returns an empty batch.
     fn batch(&self) -> Self::Batch;
@@ -148,4 +137,33 @@ pub trait Arithmetic: Sync {
         lanes: u32,
         emit: impl FnMut(usize, u128),
     ) -> bool;
+}
+
+/// An arithmetic in which unitaries have complex entries.
+pub trait DenseArithmetic: Arithmetic {
+    /// Whether arithmetic is exact.
+    const IS_EXACT: bool;
+    /// The largest error of entries with which a unitary can still be distinguished from those of
+    /// all other circuits.
+    const PRECISION: f64;
+
+    /// Returns the unitary with these entries, row-major, each within `error`, if some circuit has
+    /// it.
+    fn recognize(&self, numbers: &[Complex64], error: f64) -> Option<Self::Unitary>;
+
+    /// Does as [`recognize`](Arithmetic::recognize), without error, for unitaries whose
+    /// [`exponent`](Arithmetic::exponent) is at most `most`. The larger it is, the longer it takes.
+    fn recognize_small(&self, numbers: &[Complex64], most: u32) -> Option<Self::Unitary>;
+
+    /// Returns the unitaries whose entries may be these numbers, row-major, each within `error`, up
+    /// to phase if that is the equivalence. They include the unitaries of all circuits of at most
+    /// `length` letters if [`is_complete`](Arithmetic::is_complete) says so.
+    fn near(&self, numbers: &[Complex64], error: f64) -> Vec<Self::Unitary>;
+
+    /// Returns whether [`near`](Arithmetic::near) misses no unitary of a circuit of `length`
+    /// letters or fewer.
+    fn is_complete(&self, error: f64, length: usize) -> bool;
+
+    /// Returns the matrix, row-major, or any that is equal to it up to phase.
+    fn numbers(&self, unitary: &Self::Unitary) -> Vec<Complex64>;
 }

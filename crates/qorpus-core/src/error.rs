@@ -109,6 +109,22 @@ pub enum Error {
         /// The gate's name.
         gate: String,
     },
+    /// A matrix of bits that is not a tableau.
+    #[error(
+        "the tableau is not symplectic: its rows {} and {} (counted from 0) commute where their Pauli operators do not, \
+         or the other way round",
+        rows.0, rows.1
+    )]
+    NotSymplectic {
+        /// The first two such rows.
+        rows: (usize, usize),
+    },
+    /// A gate that does not map the bits of basis vectors linearly.
+    #[error("gate '{gate}' is not linear; only gates such as cx and swap map the bits of basis vectors linearly")]
+    NotLinear {
+        /// The gate's name.
+        gate: String,
+    },
     /// An exact unitary with a denominator beyond √2^28.
     #[error(
         "the circuit's exact unitary has a denominator above sqrt(2)^28, more than 16-bit integers can hold; use a \

@@ -50,7 +50,7 @@ impl Tableau {
         for row in 0..2 * qubits {
             let bit = 1 << (qubits - 1 - row % qubits);
             let operator = if row < qubits { Pauli { x: bit, z: 0 } } else { Pauli { x: 0, z: bit } };
-            let image = operator.image(unitary, qubits)?;
+            let (image, _) = operator.image(unitary, qubits)?;
             for qubit in 0..qubits {
                 let place = qubits - 1 - qubit;
                 tableau.columns[qubit] |= ((image.x >> place & 1) as u16) << row;
@@ -107,9 +107,9 @@ impl Tableau {
 
 /// A Pauli operator X^x Z^z up to its phase. Bit k belongs to the qubit of bit k of a row's number.
 #[derive(Clone, Copy)]
-struct Pauli {
-    x: usize,
-    z: usize,
+pub(crate) struct Pauli {
+    pub(crate) x: usize,
+    pub(crate) z: usize,
 }
 
 impl Pauli {
@@ -118,8 +118,8 @@ impl Pauli {
         if (self.z & vector).count_ones().is_multiple_of(2) { 1.0 } else { -1.0 }
     }
 
-    /// Returns U P U†, if it is a Pauli operator.
-    fn image(self, unitary: &[Complex64], qubits: usize) -> Option<Pauli> {
+    /// Returns U P U† for P = X^x Z^z, if it is a Pauli operator, and its phase.
+    pub(crate) fn image(self, unitary: &[Complex64], qubits: usize) -> Option<(Pauli, Complex64)> {
         let dim = 1 << qubits;
         let entry = |row: usize, column: usize| unitary[row * dim + column];
         // (U P U†)[row][column], where P maps basis vector k to sign(k) times k ^ x.
@@ -139,7 +139,7 @@ impl Pauli {
             let right = first * image.sign(row ^ x) * entry(row ^ x, column);
             (left - right).norm_sqr() < TOLERANCE * TOLERANCE
         });
-        is_image.then_some(image)
+        is_image.then_some((image, first))
     }
 }
 

@@ -5,6 +5,7 @@
 //! precise matrix can be distinguished from all others, so proofs exist only for precise matrices.
 
 use crate::arithmetic::Equivalence;
+use crate::clifford::Clifford;
 use crate::error::{Error, Result};
 use crate::gate::standard::diagonal;
 use crate::gate::unitarity_residual;
@@ -29,12 +30,13 @@ const SAFETY: f64 = 8.0;
 /// The precision of binary32: half a unit in the last place of a number just below 1.
 const SINGLE: f64 = 1.0 / (1u64 << 25) as f64;
 
-/// A unitary to be looked up, and the error of its entries.
+/// A unitary to be looked up, and the error of its entries; or a Clifford operator.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Target {
     numbers: Vec<Complex64>,
     error: f64,
     is_circuit: bool,
+    clifford: Option<Clifford>,
 }
 
 impl Target {
@@ -60,15 +62,26 @@ impl Target {
         let rounded = |error: &f64| residual >= error * ROUNDED;
         let digits = digits(&numbers).into_iter().filter(rounded).fold(0.0, f64::max);
         let error = residual.max(digits).max(if is_single { SINGLE } else { 0.0 });
-        Ok(Target { numbers, error, is_circuit: false })
+        Ok(Target { numbers, error, is_circuit: false, clifford: None })
     }
 
     /// Creates a target from the computed unitary of a circuit, whose error is 0.
     pub fn of_circuit(numbers: Vec<Complex64>) -> Target {
-        Target { numbers, error: 0.0, is_circuit: true }
+        Target { numbers, error: 0.0, is_circuit: true, clifford: None }
     }
 
-    /// Returns the entries, row-major.
+    /// Creates a target from a Clifford operator. It has no entries, so only tableaus can be
+    /// compared with it.
+    pub fn of_clifford(clifford: Clifford) -> Target {
+        Target { numbers: Vec::new(), error: 0.0, is_circuit: true, clifford: Some(clifford) }
+    }
+
+    /// Returns the Clifford operator of which it was created.
+    pub fn clifford(&self) -> Option<&Clifford> {
+        self.clifford.as_ref()
+    }
+
+    /// Returns the entries, row-major; none of a Clifford operator.
     pub fn numbers(&self) -> &[Complex64] {
         &self.numbers
     }
@@ -109,11 +122,11 @@ fn digits(numbers: &[Complex64]) -> [f64; 2] {
 
 /// Returns the largest magnitude among the entries of the difference of two unitaries of the same
 /// size, row-major. Up to a global phase, one matrix is first multiplied by the phase for which
-/// tr(A†B) is positive. Takes time in O(4^n).
+/// tr(A†B) is positive; Pauli operators always count. Takes time in O(4^n).
 pub fn distance(one: &[Complex64], other: &[Complex64], up_to: Equivalence) -> f64 {
     let turn = match up_to {
         Equivalence::Exact => Complex64::ONE,
-        Equivalence::GlobalPhase => {
+        Equivalence::GlobalPhase | Equivalence::Pauli => {
             let overlap: Complex64 = one.iter().zip(other).map(|(u, v)| u * v.conj()).sum();
             let size = overlap.norm_sqr().sqrt();
             if size > 0.0 { overlap / size } else { Complex64::ONE }

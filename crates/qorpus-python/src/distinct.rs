@@ -10,6 +10,7 @@ use numpy::{PyArrayDescrMethods, PyArrayMethods, PyUntypedArray, PyUntypedArrayM
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyDict, PyIterator, PyString, PyTuple};
+use qorpus::core::Alphabet;
 use qorpus::{Corpus, FindOptions, Found, Order, Partition, Remote, TakeRows, Target};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -160,8 +161,7 @@ pub(crate) fn find_many(
 fn judged(reader: &Corpus, target: &Bound<'_, PyAny>, order: Order) -> PyResult<Target> {
     let (py, alphabet) = (target.py(), reader.recipe().alphabet());
     if let Some(letters) = texts(target) {
-        let unitary = qorpus::circuit_unitary(&letters.join("; "), alphabet.qubits()).or_raise(py)?;
-        return Ok(Target::of_circuit(unitary));
+        return qorpus::circuit_target(&letters.join("; "), reader.recipe()).or_raise(py);
     }
     let dim = alphabet.dim();
     let (array, dtype) = numbers(target, "the unitary")?;
@@ -179,27 +179,29 @@ fn judged(reader: &Corpus, target: &Bound<'_, PyAny>, order: Order) -> PyResult<
     Target::new(numbers, dim, is_single).or_raise(py)
 }
 
-/// Converts an answer for Python; `tuple` converts the letters of a circuit.
-pub(crate) fn answer<'py>(
-    py: Python<'py>,
-    found: &Found,
-    tuple: impl Fn(&[u16]) -> PyResult<Bound<'py, PyTuple>>,
-) -> PyResult<Answer<'py>> {
-    // An exact answer has no further attributes.
-    if let Found::Record { circuit, .. } | Found::Circuit(circuit) = found {
-        let id = if let Found::Record { id, .. } = found { Some(*id) } else { None };
-        return Ok((Some(tuple(circuit)?), id, None, None));
-    }
+/// Converts an answer for Python.
+pub(crate) fn answer<'py>(py: Python<'py>, found: &Found, alphabet: &Alphabet) -> PyResult<Answer<'py>> {
+    let letters = found.letters(alphabet);
+    let circuit = letters.map(|letters| PyTuple::new(py, letters)).transpose()?;
     let more = PyDict::new(py);
-    let (circuit, id, none_up_to) = match found {
-        Found::Record { .. } | Found::Circuit(_) | Found::Never => (None, None, None),
-        Found::BeyondLength(length) => (None, None, Some(*length as u64)),
-        Found::BeyondCost(cost) => (None, None, Some((*cost).into())),
-        Found::Near { id, circuit, distance, tolerance } => {
+    let (id, none_up_to) = match found {
+        // An exact answer has no further attributes but the Pauli operators.
+        Found::Record { paulis, .. } | Found::Circuit { paulis, .. } => {
+            let id = if let Found::Record { id, .. } = found { Some(*id) } else { None };
+            let count = paulis.letters().len();
+            if count > 0 {
+                more.set_item("paulis", count)?;
+            }
+            return Ok((circuit, id, None, (count > 0).then_some(more)));
+        }
+        Found::Never => (None, None),
+        Found::BeyondLength(length) => (None, Some(*length as u64)),
+        Found::BeyondCost(cost) => (None, Some((*cost).into())),
+        Found::Near { id, distance, tolerance, .. } => {
             more.set_item("nearest", id)?;
             more.set_item("distance", distance)?;
             more.set_item("tolerance", tolerance)?;
-            (Some(circuit), *id, None)
+            (*id, None)
         }
         Found::Unclear { nearest, tolerance, within } => {
             if let Some((id, _, distance)) = nearest {
@@ -208,11 +210,11 @@ pub(crate) fn answer<'py>(
             }
             more.set_item("tolerance", tolerance)?;
             more.set_item("within", within)?;
-            (None, None, None)
+            (None, None)
         }
     };
     more.set_item("proven", found.is_proof())?;
-    Ok((circuit.map(|circuit| tuple(circuit)).transpose()?, id, none_up_to, Some(more)))
+    Ok((circuit, id, none_up_to, Some(more)))
 }
 
 /// Returns the letters of a circuit: of a string, or of a list or tuple of strings.

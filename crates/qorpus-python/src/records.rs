@@ -469,10 +469,7 @@ impl Records {
         let tolerance = given(tolerance, "tolerance", real)?;
         let options = FindOptions { extend: flag(further, "further")?, tolerance };
         let found = distinct::find_many(py, self.reader(py)?, targets, self.order, options)?;
-        found
-            .iter()
-            .map(|found| distinct::answer(py, found, |circuit| self.tuple(py, circuit.into())))
-            .collect()
+        found.iter().map(|found| distinct::answer(py, found, self.recipe.alphabet())).collect()
     }
 
     /// Draw ids at a distance from the identity.

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
-use qorpus::core::{Arithmetic, Equivalence, ExactLetters, naive};
+use qorpus::core::{Arithmetic, Equivalence, ExactLetters, PauliProduct, naive};
 use qorpus::{
     Complex64, CorpusFile, DistinctOptions, Durability, EnumerateOptions, FindOptions, Found, Label, Order,
     Outcome, Recipe, Record, Target, VerifyOptions, circuit_unitary, enumerate, verify,
@@ -320,7 +320,7 @@ fn floating_point_finds_what_is_found_exactly() {
             assert_eq!(best(&record), best(&exact.record(id, Order::Big).unwrap()), "{id}");
             if id % 7 == 0 {
                 let Record { circuit, unitary, .. } = record;
-                assert_eq!(find(&found, &unitary, false), Found::Record { id, circuit });
+                assert_eq!(find(&found, &unitary, false), Found::Record { id, circuit, paulis: PauliProduct::default() });
             }
         }
         run(&paths[2], &floating, options(16 << 20, 2));
@@ -398,7 +398,7 @@ fn every_record_is_found() {
         let corpus = run(&directory.path().join("c.db"), &recipe, options(64 << 20, 2));
         for id in 0..corpus.len().unwrap() {
             let Record { circuit, unitary, .. } = corpus.record(id, Order::Big).unwrap();
-            assert_eq!(find(&corpus, &unitary, false), Found::Record { id, circuit });
+            assert_eq!(find(&corpus, &unitary, false), Found::Record { id, circuit, paulis: PauliProduct::default() });
         }
     }
     let directory = tempfile::tempdir().unwrap();
@@ -409,7 +409,7 @@ fn every_record_is_found() {
     );
     let found = |text: &str| find(&corpus, &circuit_unitary(text, 2).unwrap(), false);
     let text = |found: &Found| match found {
-        Found::Record { circuit, .. } | Found::Circuit(circuit) => {
+        Found::Record { circuit, .. } | Found::Circuit { circuit, .. } => {
             corpus.recipe().alphabet().text(circuit, &[])
         }
         other => format!("{other:?}"),
@@ -445,8 +445,8 @@ fn circuits_that_meet_in_the_middle_are_the_shortest() {
         for id in (0..records).step_by((records / 300).max(1) as usize) {
             let Record { circuit, unitary, .. } = large.record(id, Order::Big).unwrap();
             let expected = match circuit.len() <= short {
-                true => Found::Record { id, circuit },
-                false => Found::Circuit(circuit),
+                true => Found::Record { id, circuit, paulis: PauliProduct::default() },
+                false => Found::Circuit { circuit, paulis: PauliProduct::default() },
             };
             assert_eq!(find(&small, &unitary, true), expected);
         }

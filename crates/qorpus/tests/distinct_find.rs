@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use proptest::prelude::*;
-use qorpus::core::{Arithmetic, Equivalence, ExactLetters, Split, distance};
+use qorpus::core::{DenseArithmetic, Equivalence, ExactLetters, Split, distance};
 use qorpus::{
     Complex64, CorpusFile, DistinctOptions, Durability, EnumerateOptions, FindOptions, Found, Order, Target,
     enumerate,
@@ -224,7 +224,7 @@ fn few_digits_meet_in_the_middle() {
             let target = Target::new(given, 4, true).unwrap();
             let found = small.find(&target, FindOptions::default(), &mut || false).unwrap();
             match found {
-                Found::Circuit(circuit) => assert_eq!(circuit, record.circuit),
+                Found::Circuit { circuit, .. } => assert_eq!(circuit, record.circuit),
                 Found::Near { id: None, circuit, distance, .. } => {
                     assert!(distance < 1e-7 && circuit == record.circuit, "{circuit:?} {record:?}");
                 }

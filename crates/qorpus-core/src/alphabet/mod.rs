@@ -17,6 +17,9 @@ use std::collections::{HashMap, HashSet};
 /// The largest number of qubits of a circuit.
 pub const MAX_QUBITS: usize = 8;
 
+/// The largest number of qubits of a unitary.
+pub const MAX_UNITARY_QUBITS: usize = 8;
+
 /// The most letters of an alphabet, which are numbered with 16 bits.
 pub(crate) const MAX_LETTERS: usize = u16::MAX as usize;
 

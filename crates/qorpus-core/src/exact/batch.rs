@@ -1,7 +1,7 @@
 //! Batches of exact unitaries: a letter acts on all of them at once, number by number, in the lanes
 //! of vectors.
 
-use crate::arithmetic::{BATCH_LANES, Equivalence};
+use crate::arithmetic::BATCH_LANES;
 use crate::exact::letters::{ExactLetter, ExactLetters};
 use crate::exact::ring::MAX_EXPONENT;
 use crate::exact::unitary::ExactUnitary;
@@ -66,7 +66,7 @@ impl ExactBatch {
             return false;
         }
         to.entries.resize(self.entries.len(), [[0; BATCH_LANES]; 4]);
-        let up_to_phase = letters.up_to == Equivalence::GlobalPhase;
+        let up_to_phase = letters.up_to.ignores_phase();
         InstructionSet::best().run(Advance { dim: letters.dim, letter, up_to_phase, from: self, to });
         true
     }
@@ -290,6 +290,7 @@ fn choose(mask: i16, one: i16, other: i16) -> i16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arithmetic::Equivalence;
     use crate::alphabet::Alphabet;
     use crate::arithmetic::Arithmetic;
     use proptest::prelude::*;

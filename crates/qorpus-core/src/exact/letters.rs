@@ -46,7 +46,7 @@ impl ExactLetters {
     /// # Errors
     /// [`Error::NotExact`] for the first gate that is not over the ring.
     pub fn new(alphabet: &Alphabet, up_to: Equivalence) -> Result<ExactLetters> {
-        let (dim, up_to_phase) = (alphabet.dim(), up_to == Equivalence::GlobalPhase);
+        let (dim, up_to_phase) = (alphabet.dim(), up_to.ignores_phase());
         let letters = alphabet.letters().iter().map(|letter| {
             let rows = LetterRows::new(alphabet, letter);
             let gate = alphabet.gates()[letter.gate].name();

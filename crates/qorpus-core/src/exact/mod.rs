@@ -16,7 +16,7 @@ pub(crate) mod recognize;
 pub(crate) mod ring;
 pub(crate) mod unitary;
 
-use crate::arithmetic::{Arithmetic, Equivalence, Tolerance};
+use crate::arithmetic::{Arithmetic, DenseArithmetic, Tolerance};
 use crate::exact::batch::{ExactBatch, ExactProducts};
 use crate::exact::letters::{ExactLetters, Multiply};
 use crate::exact::recognize::{LARGEST_ERROR, turned_error, unique_exponent};
@@ -30,8 +30,6 @@ impl Arithmetic for ExactLetters {
     type Unitary = ExactUnitary;
     type Batch = ExactProducts;
 
-    const IS_EXACT: bool = true;
-    const PRECISION: f64 = LARGEST_ERROR;
     /// Keys are equal or distinct.
     const TOLERANCE: Tolerance = Tolerance { equal: 0, distinct: 0 };
 
@@ -57,7 +55,7 @@ impl Arithmetic for ExactLetters {
     /// Stores the result in its unique form, or in the unique form of its class up to phase.
     fn advance(&self, from: &ExactUnitary, letter: u16, to: &mut ExactUnitary) -> bool {
         let fits = self.multiply(from, letter, to);
-        if fits && self.up_to == Equivalence::GlobalPhase {
+        if fits && self.up_to.ignores_phase() {
             to.turn();
         }
         fits
@@ -68,7 +66,7 @@ impl Arithmetic for ExactLetters {
         let dim = self.dim;
         let entries = (0..dim * dim).map(|k| conjugate(unitary.entries[k % dim * dim + k / dim]));
         let mut adjoint = ExactUnitary { entries: entries.collect(), exponent: unitary.exponent };
-        if self.up_to == Equivalence::GlobalPhase {
+        if self.up_to.ignores_phase() {
             adjoint.turn();
         }
         adjoint
@@ -85,56 +83,8 @@ impl Arithmetic for ExactLetters {
         one == other
     }
 
-    /// Returns the exact unitary, in its unique form, whose entries are all within 1e-9 of these
-    /// numbers, up to phase if that is the equivalence. `None` if there is none over the ring whose
-    /// denominator is at most √2^28.
-    ///
-    /// The determinant of a unitary over the ring is a unit all of whose conjugates have magnitude
-    /// 1, so it is a power of ω. Up to powers of ω, only as many phases as there are rows are
-    /// possible.
-    fn recognize(&self, numbers: &[Complex64], error: f64) -> Option<ExactUnitary> {
-        // Numbers of low precision may match a small denominator, but a large one only by chance,
-        // and searching large ones is slow.
-        let most = if error <= LARGEST_ERROR { MAX_EXPONENT } else { unique_exponent(error)? };
-        self.recognize_small(numbers, most)
-    }
-
-    fn recognize_small(&self, numbers: &[Complex64], most: u32) -> Option<ExactUnitary> {
-        let turns = self.turns(numbers)?;
-        let over = |exponent| move |&turn: &Complex64| self.over(numbers, turn, exponent, LARGEST_ERROR);
-        (0..=most.min(MAX_EXPONENT)).find_map(|exponent| turns.iter().find_map(over(exponent)))
-    }
-
     fn exponent(&self, unitary: &ExactUnitary) -> u32 {
         unitary.exponent
-    }
-
-    /// Returns the unitaries near these numbers. With a large error only small denominators
-    /// distinguish numbers of the ring; for larger denominators any near number is returned.
-    fn near(&self, numbers: &[Complex64], error: f64) -> Vec<ExactUnitary> {
-        let error = turned_error(error, self.dim);
-        let Some(unique) = unique_exponent(error) else { return Vec::new() };
-        let mut found = Vec::new();
-        for turn in self.turns(numbers).unwrap_or_default() {
-            let exact = (0..=unique).find_map(|exponent| self.over(numbers, turn, exponent, error));
-            found.extend(exact.filter(|exact| !found.contains(exact)));
-        }
-        found
-    }
-
-    fn is_complete(&self, error: f64, length: usize) -> bool {
-        let most = self.max_exponent() as usize * length;
-        unique_exponent(turned_error(error, self.dim)).is_some_and(|unique| most <= unique as usize)
-    }
-
-    fn numbers(&self, unitary: &ExactUnitary) -> Vec<Complex64> {
-        let denominator = root_of_two(unitary.exponent);
-        unitary.entries.iter().map(|&entry| value(entry) / denominator).collect()
-    }
-
-    /// Returns 0: keys of different unitaries have nothing in common.
-    fn reach(&self, _error: f64) -> u64 {
-        0
     }
 
     fn batch(&self) -> ExactProducts {
@@ -161,9 +111,58 @@ impl Arithmetic for ExactLetters {
     }
 }
 
+impl DenseArithmetic for ExactLetters {
+    const IS_EXACT: bool = true;
+    const PRECISION: f64 = LARGEST_ERROR;
+
+    /// Returns the exact unitary, in its unique form, whose entries are all within 1e-9 of these
+    /// numbers, up to phase if that is the equivalence. `None` if there is none over the ring whose
+    /// denominator is at most √2^28.
+    ///
+    /// The determinant of a unitary over the ring is a unit all of whose conjugates have magnitude
+    /// 1, so it is a power of ω. Up to powers of ω, only as many phases as there are rows are
+    /// possible.
+    fn recognize(&self, numbers: &[Complex64], error: f64) -> Option<ExactUnitary> {
+        // Numbers of low precision may match a small denominator, but a large one only by chance,
+        // and searching large ones is slow.
+        let most = if error <= LARGEST_ERROR { MAX_EXPONENT } else { unique_exponent(error)? };
+        self.recognize_small(numbers, most)
+    }
+
+    fn recognize_small(&self, numbers: &[Complex64], most: u32) -> Option<ExactUnitary> {
+        let turns = self.turns(numbers)?;
+        let over = |exponent| move |&turn: &Complex64| self.over(numbers, turn, exponent, LARGEST_ERROR);
+        (0..=most.min(MAX_EXPONENT)).find_map(|exponent| turns.iter().find_map(over(exponent)))
+    }
+
+    /// Returns the unitaries near these numbers. With a large error only small denominators
+    /// distinguish numbers of the ring; for larger denominators any near number is returned.
+    fn near(&self, numbers: &[Complex64], error: f64) -> Vec<ExactUnitary> {
+        let error = turned_error(error, self.dim);
+        let Some(unique) = unique_exponent(error) else { return Vec::new() };
+        let mut found = Vec::new();
+        for turn in self.turns(numbers).unwrap_or_default() {
+            let exact = (0..=unique).find_map(|exponent| self.over(numbers, turn, exponent, error));
+            found.extend(exact.filter(|exact| !found.contains(exact)));
+        }
+        found
+    }
+
+    fn is_complete(&self, error: f64, length: usize) -> bool {
+        let most = self.max_exponent() as usize * length;
+        unique_exponent(turned_error(error, self.dim)).is_some_and(|unique| most <= unique as usize)
+    }
+
+    fn numbers(&self, unitary: &ExactUnitary) -> Vec<Complex64> {
+        let denominator = root_of_two(unitary.exponent);
+        unitary.entries.iter().map(|&entry| value(entry) / denominator).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arithmetic::Equivalence;
     use crate::alphabet::Alphabet;
     use crate::error::Error;
     use crate::kernel::naive;

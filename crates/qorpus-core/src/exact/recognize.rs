@@ -17,7 +17,7 @@ impl ExactLetters {
         }
         match self.up_to {
             Equivalence::Exact => Some(vec![Complex64::ONE]),
-            Equivalence::GlobalPhase => {
+            Equivalence::GlobalPhase | Equivalence::Pauli => {
                 let determinant = determinant(unitary.to_vec(), self.dim)?;
                 let phase = determinant.im.atan2(determinant.re) / self.dim as f64;
                 let step = FRAC_PI_4 / self.dim as f64;
@@ -42,7 +42,7 @@ impl ExactLetters {
         is_unitary(&rows, exponent).then(|| {
             let mut exact = ExactUnitary { entries, exponent };
             exact.reduce();
-            if self.up_to == Equivalence::GlobalPhase {
+            if self.up_to.ignores_phase() {
                 exact.turn();
             }
             exact
@@ -100,7 +100,7 @@ fn determinant(mut rows: Vec<Complex64>, dim: usize) -> Option<Complex64> {
 mod tests {
     use super::*;
     use crate::alphabet::Alphabet;
-    use crate::arithmetic::Arithmetic;
+    use crate::arithmetic::{Arithmetic, DenseArithmetic};
     use crate::exact::ring::root_of_two;
     use crate::gate::standard::diagonal;
     use crate::splitmix::mix;

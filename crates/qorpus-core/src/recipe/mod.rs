@@ -130,6 +130,7 @@ impl Recipe {
             _ if self.alphabet.coupling().is_none() || self.alphabet.has_free_angles() => 2,
             SpaceKind::Random { constraints, .. } if !constraints.is_empty() => 2,
             SpaceKind::Cliffords { .. } | SpaceKind::Haar { .. } => 2,
+            SpaceKind::Distinct(distinct) if distinct.tableaus => 2,
             _ => 1,
         }
     }
@@ -226,6 +227,22 @@ impl Recipe {
             && Recipe { space, chunk_records, ..self.clone() }.to_json() == larger.to_json()
     }
 
+    /// Returns the recipe as version 1 of the format has it if it enumerates unitaries that can do
+    /// without tableaus; else itself.
+    ///
+    /// # Errors
+    /// As [`Space::distinct`].
+    pub fn without_tableaus(&self) -> Result<Recipe> {
+        match self.space.kind() {
+            SpaceKind::Distinct(distinct) if distinct.tableaus && distinct.up_to != Equivalence::Pauli => {
+                let distinct = Distinct { tableaus: false, ..distinct.clone() };
+                let space = Space::distinct(&self.alphabet, distinct, self.space.lengths().1)?;
+                Ok(Recipe { space, ..self.clone() })
+            }
+            _ => Ok(self.clone()),
+        }
+    }
+
     /// Returns whether chunks of both recipes have the same number of records and pack circuits in
     /// the same way.
     pub fn has_layout_of(&self, other: &Recipe) -> bool {
@@ -282,7 +299,7 @@ impl Recipe {
         )
     }
 
-    fn summary_of(&self, Distinct { up_to, costs, most_cost }: &Distinct) -> String {
+    fn summary_of(&self, Distinct { up_to, costs, most_cost, .. }: &Distinct) -> String {
         let names = self.alphabet.gates().iter().map(Gate::name);
         let of_gates = names.zip(costs).filter(|(_, cost)| **cost > 0);
         let priced: Vec<_> = of_gates.map(|(name, cost)| format!("{name}={cost}")).collect();
@@ -294,6 +311,7 @@ impl Recipe {
         let same = match up_to {
             Equivalence::GlobalPhase => ", equal up to a global phase",
             Equivalence::Exact => "",
+            Equivalence::Pauli => ", equal up to Pauli operators and a global phase",
         };
         format!("every distinct unitary{same}, {bound}")
     }
@@ -439,7 +457,7 @@ mod tests {
         let appended = Recipe::new(letters, space, Dtype::Complex128, true);
         assert!(appended.begins(&appended) && !appended.begins(&small) && !small.begins(&appended));
         let distinct = |up_to, costs: [u32; 2], most_cost, max| {
-            let distinct = Distinct { up_to, costs: costs.to_vec(), most_cost };
+            let distinct = Distinct { up_to, costs: costs.to_vec(), most_cost, tableaus: false };
             let space = Space::distinct(&alphabet("h,t"), distinct, max).unwrap();
             Recipe::new(alphabet("h,t"), space, Dtype::Complex128, false)
         };

@@ -2,6 +2,7 @@
 
 use crate::alphabet::Alphabet;
 use crate::arithmetic::Equivalence;
+use crate::binary::letters::BinaryLetters;
 use crate::circuit::MAX_LENGTH;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,10 @@ pub struct Distinct {
     pub costs: Vec<u32>,
     /// The largest cost of a circuit.
     pub most_cost: u32,
+    /// Whether unitaries are distinguished by their tableaus, as the [`BinaryLetters`] of the
+    /// alphabet have them. Enumerations of version 1 of the format never are.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tableaus: bool,
 }
 
 impl Distinct {
@@ -41,6 +46,11 @@ impl Distinct {
             return refused(format!(
                 "there are {letters} letters, but at most {most} are supported; use fewer gates or qubits"
             ));
+        }
+        if self.tableaus {
+            BinaryLetters::new(alphabet, self.up_to)?;
+        } else if self.up_to == Equivalence::Pauli {
+            return refused("unitaries are equal up to Pauli operators only where they have tableaus".into());
         }
         if costs.len() != alphabet.gates().len() {
             return refused("each gate needs a cost".into());

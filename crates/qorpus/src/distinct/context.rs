@@ -10,7 +10,7 @@ use crate::distinct::row_format::RowFormat;
 use crate::error::{Error, Result};
 use crate::tables::levels::Level;
 use crate::tables::next_level::{self, NextLevel};
-use qorpus_core::{ApproximateLetters, Arithmetic, Chunk, Circuits, Codec, ExactLetters, Recipe, Tolerance};
+use qorpus_core::{Arithmetic, Chunk, Circuits, Codec, Recipe, Tolerance};
 use std::ops::Range;
 
 /// The rules by which candidates are computed, compared, written and recorded.
@@ -37,7 +37,7 @@ impl Context {
         let Some(distinct) = recipe.space().enumerates() else {
             return Err(Error::Usage("this recipe does not enumerate distinct unitaries".into()));
         };
-        let (letters, costs) = (Letters::new(recipe.alphabet(), distinct.up_to)?, next_level::costs(recipe));
+        let (letters, costs) = (Letters::new(recipe.alphabet(), distinct)?, next_level::costs(recipe));
         let inverses = with_letters!(&letters, letters => letters.inverses());
         let has_equal_cost = |(letter, inverse): (usize, &Option<u16>)| {
             inverse.is_some_and(|inverse| costs[usize::from(inverse)] == costs[letter])
@@ -48,10 +48,7 @@ impl Context {
             format: RowFormat::new(recipe.alphabet().letters().len()),
             is_closed: inverses.iter().enumerate().all(has_equal_cost),
             inverses: inverses.iter().map(|inverse| inverse.map_or(0, |inverse| 1 << inverse)).collect(),
-            tolerance: match &letters {
-                Letters::Exact(_) => ExactLetters::TOLERANCE,
-                Letters::Approximate(_) => ApproximateLetters::TOLERANCE,
-            },
+            tolerance: with_letters!(&letters, letters => tolerance(letters)),
             recipe: recipe.clone(),
             letters,
             costs,
@@ -139,4 +136,8 @@ impl Context {
         self.codec.encode_labels(&labels, 0..circuits.len(), &mut chunk);
         Ok(chunk)
     }
+}
+
+fn tolerance<A: Arithmetic>(_letters: &A) -> Tolerance {
+    A::TOLERANCE
 }

@@ -5,7 +5,9 @@ use crate::corpus::corpus_file::CorpusFile;
 use crate::distinct::frontier::Frontier;
 use crate::distinct::letters::{Letters, PrefixWalk, with_letters};
 use crate::error::{Error, Result};
-use qorpus_core::{Alphabet, Arithmetic, Complex64, Distinct, Equivalence, ExactLetters, Tolerance};
+use qorpus_core::{
+    Alphabet, Arithmetic, Complex64, DenseArithmetic, Distinct, Equivalence, ExactLetters, Tolerance,
+};
 use std::ops::Range;
 
 /// Records between two calls of `stop`.
@@ -57,7 +59,7 @@ impl CorpusFile {
             let text = "only an enumeration of distinct unitaries (qorpus distinct) is a table of distances";
             return Err(Error::Usage(format!("{}: {text}", self.path().display())));
         };
-        let letters = Letters::new(self.recipe().alphabet(), distinct.up_to)?;
+        let letters = Letters::new(self.recipe().alphabet(), distinct)?;
         let entries = with_letters!(&letters, letters => self.entries(letters, distinct, stop)?);
         let Some((mut entries, max_exponent)) = entries else { return Ok(None) };
         entries.sort_unstable_by_key(|entry| entry.key);
@@ -162,7 +164,7 @@ impl DistanceTable {
     pub(crate) fn exact_letters(&self) -> Option<&ExactLetters> {
         match &self.letters {
             Letters::Exact(letters) => Some(letters),
-            Letters::Approximate(_) => None,
+            Letters::Approximate(_) | Letters::Binary(_) => None,
         }
     }
 
@@ -180,9 +182,17 @@ impl DistanceTable {
     /// If it is on another number of qubits.
     pub fn find(&self, unitary: &[Complex64]) -> Option<Distance> {
         assert_eq!(unitary.len(), self.alphabet.dim().pow(2), "on the same number of qubits");
-        with_letters!(&self.letters, letters => {
-            self.find_adjoint(letters, &letters.adjoint(&letters.recognize_small(unitary, self.max_exponent)?))
-        })
+        match &self.letters {
+            Letters::Exact(letters) => self.find_dense(letters, unitary),
+            Letters::Approximate(letters) => self.find_dense(letters, unitary),
+            Letters::Binary(letters) => {
+                self.find_adjoint(letters, &letters.adjoint(&letters.of_unitary(unitary, 0.0)?))
+            }
+        }
+    }
+
+    fn find_dense<A: DenseArithmetic>(&self, letters: &A, unitary: &[Complex64]) -> Option<Distance> {
+        self.find_adjoint(letters, &letters.adjoint(&letters.recognize_small(unitary, self.max_exponent)?))
     }
 
     /// Returns the distance of the unitary with this adjoint.

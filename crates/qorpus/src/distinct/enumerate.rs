@@ -1,5 +1,6 @@
 //! Enumeration, level by level, up to the last one that the recipe asks for.
 
+use crate::corpus::corpus_file::CorpusFile;
 use crate::corpus::corpus_writer::CorpusWriter;
 use crate::distinct::candidate::Shortest;
 use crate::distinct::context::Context;
@@ -77,6 +78,8 @@ fn run(
     stop: &AtomicBool,
     callback: &mut dyn FnMut(EnumerateProgress),
 ) -> Result<(Outcome, EnumerateProgress)> {
+    let path = &crate::paths::absolute(path)?;
+    let recipe = &continued(path, recipe)?;
     let context = Context::new(recipe)?;
     let jobs = threads(options.jobs)?;
     let memory = match (options.memory, &remote) {
@@ -87,7 +90,6 @@ fn run(
     if memory < MIN_BYTES {
         return Err(Error::Usage(format!("{memory} bytes of memory are not enough; allow at least 16MiB")));
     }
-    let path = &crate::paths::absolute(path)?;
     spill::check_directory(path)?;
     let mut spill = None;
     // The lock of its directory before the growth, which would stop another process's enumeration.
@@ -105,6 +107,20 @@ fn run(
     let context = &context.of_file(writer.stored().check_seed);
     let resources = Resources { path, context, jobs, memory, spill, stop };
     Enumeration { resources, writer, reporter: Reporter::new(callback) }.run(remote)
+}
+
+/// Returns the recipe as the corpus at `path` has begun it, if there is one: an enumeration of
+/// version 1 of the format goes on without tableaus, because its index has other keys.
+fn continued(path: &Path, recipe: &Recipe) -> Result<Recipe> {
+    let is_begun_without = || {
+        let stored = CorpusFile::open(path).ok()?;
+        stored.recipe().space().enumerates().map(|distinct| !distinct.tableaus)
+    };
+    let has_tableaus = recipe.space().enumerates().is_some_and(|distinct| distinct.tableaus);
+    if has_tableaus && path.exists() && is_begun_without().unwrap_or(false) {
+        return Ok(recipe.without_tableaus()?);
+    }
+    Ok(recipe.clone())
 }
 
 fn half_of_free_memory() -> Result<u64> {

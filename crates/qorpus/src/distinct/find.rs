@@ -7,7 +7,7 @@
 use crate::corpus::corpus_file::CorpusFile;
 use crate::distinct::found::Found;
 use crate::distinct::index_lookup::IndexLookup;
-use crate::distinct::letters::{Letters, with_letters};
+use crate::distinct::letters::Letters;
 use crate::distinct::nearest::scan;
 use crate::distinct::parallel::{Threads, parallel};
 use crate::distinct::search::{Answer, Search, judge, nothing_yet};
@@ -92,14 +92,26 @@ impl CorpusFile {
         if let Some(tolerance) = options.tolerance.filter(|tolerance| !is_possible(tolerance)) {
             return Err(qorpus_core::Error::Tolerance(tolerance).into());
         }
-        let dim = self.recipe().alphabet().dim();
-        let mut sizes = targets.iter().map(|target| target.numbers().len());
-        if let Some(entries) = sizes.find(|&entries| entries != dim * dim) {
-            let text =
-                format!("the unitary has {entries} entries, but this corpus has unitaries of {dim} x {dim}");
-            return Err(Error::Usage(text));
+        let (dim, qubits) = (self.recipe().alphabet().dim(), self.recipe().alphabet().qubits());
+        for target in targets {
+            let entries = target.numbers().len();
+            if let Some(operator) = target.clifford() {
+                if !distinct.tableaus {
+                    let text = "this corpus compares unitaries, and a tableau has none; give the matrix";
+                    return Err(Error::Usage(text.into()));
+                }
+                if operator.qubits() != qubits {
+                    let found = operator.qubits();
+                    let text = format!("the tableau is on {found} qubits, but this corpus has {qubits}");
+                    return Err(Error::Usage(text));
+                }
+            } else if entries != dim * dim {
+                return Err(Error::Usage(format!(
+                    "the unitary has {entries} entries, but this corpus has unitaries of {dim} x {dim}"
+                )));
+            }
         }
-        let letters = Letters::new(self.recipe().alphabet(), distinct.up_to)?;
+        let letters = Letters::new(self.recipe().alphabet(), distinct)?;
         let levels = self.levels()?;
         if !levels.iter().any(|level| level.records > 0) {
             return Err(nothing_yet(self));
@@ -113,10 +125,21 @@ impl CorpusFile {
         target: &Target,
         stop: &mut dyn FnMut() -> bool,
     ) -> Result<Answer> {
-        with_letters!(letters, letters => {
-            let lookup = IndexLookup::new(self, letters, levels);
-            Search { lookup, distinct, target, options: *options }.answer(stop)
-        })
+        let (distinct, options) = (*distinct, *options);
+        match letters {
+            Letters::Exact(letters) => {
+                let lookup = IndexLookup::new(self, letters, levels);
+                Search { lookup, distinct, target, options }.answer(stop)
+            }
+            Letters::Approximate(letters) => {
+                let lookup = IndexLookup::new(self, letters, levels);
+                Search { lookup, distinct, target, options }.answer(stop)
+            }
+            Letters::Binary(letters) => {
+                let lookup = IndexLookup::new(self, letters, levels);
+                Search { lookup, distinct, target, options }.answer_of_tableaus(stop)
+            }
+        }
     }
 
     /// Scans the records once for all targets that need it.

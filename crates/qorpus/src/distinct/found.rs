@@ -1,5 +1,7 @@
 //! The answer to a search for a unitary.
 
+use qorpus_core::{Alphabet, PauliProduct};
+
 /// The result of looking for a unitary.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Found {
@@ -9,9 +11,17 @@ pub enum Found {
         id: u64,
         /// Its circuit: no other one costs less, and none of the same cost is shorter.
         circuit: Vec<u16>,
+        /// The Pauli operators after the circuit that lead to the target, where Pauli operators do
+        /// not count.
+        paulis: PauliProduct,
     },
     /// A circuit longer than those in the corpus has this unitary, and no shorter one does.
-    Circuit(Vec<u16>),
+    Circuit {
+        /// The circuit.
+        circuit: Vec<u16>,
+        /// The Pauli operators after it, as of a record.
+        paulis: PauliProduct,
+    },
     /// No circuit up to this length has this unitary; this is proven.
     BeyondLength(usize),
     /// No circuit up to this cost has this unitary; this is proven.
@@ -43,6 +53,18 @@ pub enum Found {
 }
 
 impl Found {
+    /// Returns the texts of the letters of the circuit that is found, and of the Pauli operators
+    /// after it.
+    pub fn letters(&self, alphabet: &Alphabet) -> Option<Vec<String>> {
+        let (circuit, paulis) = match self {
+            Found::Record { circuit, paulis, .. } | Found::Circuit { circuit, paulis } => (circuit, *paulis),
+            Found::Near { circuit, .. } => (circuit, PauliProduct::default()),
+            _ => return None,
+        };
+        let letters = circuit.iter().map(|&letter| alphabet.letters()[usize::from(letter)].text.clone());
+        Some(letters.chain(paulis.letters()).collect())
+    }
+
     /// Returns whether this proves that no circuit, or none up to some length or cost, has the
     /// unitary.
     pub fn is_proof(&self) -> bool {

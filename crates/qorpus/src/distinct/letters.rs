@@ -1,6 +1,8 @@
 //! The arithmetic of an enumeration: how its unitaries are multiplied and compared.
 
-use qorpus_core::{Alphabet, ApproximateLetters, Arithmetic, Equivalence, Error, ExactLetters, Result};
+use qorpus_core::{
+    Alphabet, ApproximateLetters, Arithmetic, BinaryLetters, Distinct, Error, ExactLetters, Result,
+};
 
 /// The letters of an alphabet in the arithmetic that can represent them.
 #[derive(Debug)]
@@ -8,10 +10,16 @@ pub(super) enum Letters {
     Exact(ExactLetters),
     /// Some gate is not over the ring.
     Approximate(ApproximateLetters),
+    /// Circuits are compared by their tableaus.
+    Binary(BinaryLetters),
 }
 
 impl Letters {
-    pub(super) fn new(alphabet: &Alphabet, up_to: Equivalence) -> Result<Letters> {
+    pub(super) fn new(alphabet: &Alphabet, distinct: &Distinct) -> Result<Letters> {
+        let up_to = distinct.up_to;
+        if distinct.tableaus {
+            return BinaryLetters::new(alphabet, up_to).map(Letters::Binary);
+        }
         match ExactLetters::new(alphabet, up_to) {
             Err(Error::NotExact { .. }) => ApproximateLetters::new(alphabet, up_to).map(Letters::Approximate),
             letters => letters.map(Letters::Exact),
@@ -25,6 +33,7 @@ macro_rules! with_letters {
         match $letters {
             $crate::distinct::letters::Letters::Exact($name) => $value,
             $crate::distinct::letters::Letters::Approximate($name) => $value,
+            $crate::distinct::letters::Letters::Binary($name) => $value,
         }
     };
 }

@@ -40,6 +40,7 @@ pub(crate) mod row_format;
 pub(crate) mod search;
 pub(crate) mod sorted_file;
 pub(crate) mod spill;
+pub(crate) mod tableau_search;
 pub(crate) mod target;
 pub(crate) mod verify_index;
 pub(crate) mod worker;

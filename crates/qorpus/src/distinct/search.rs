@@ -8,7 +8,7 @@ use crate::distinct::nearest::Nearest;
 use crate::error::{Error, Result};
 use crate::options::distinct::FindOptions;
 use crate::tables::next_level;
-use qorpus_core::{Arithmetic, Distinct, Target, distance};
+use qorpus_core::{Arithmetic, DenseArithmetic, Distinct, PauliProduct, Target, distance};
 
 /// A record is clearly meant if the next one is this many times farther away.
 const CLEAR_RATIO: f64 = 4.0;
@@ -39,34 +39,26 @@ pub(super) struct Search<'a, A> {
 }
 
 impl<A: Arithmetic> Search<'_, A> {
-    pub(super) fn answer(mut self, stop: Stop<'_>) -> Result<Answer> {
-        let (letters, target) = (self.lookup.letters, self.target);
-        if let Some(tolerance) = self.options.tolerance {
-            return self.approximate(tolerance, stop);
-        }
-        let recognized = letters.recognize(target.numbers(), target.error());
-        if let Some(unitary) = &recognized {
-            for number in 0..self.lookup.levels.len() {
-                if let Some(circuit) = self.lookup.find(number, unitary, 0.0)? {
-                    let id = self.lookup.id(number, &circuit)?;
-                    return Ok(Answer::Known(Found::Record { id, circuit }));
-                }
+    /// Returns the record with this unitary.
+    pub(super) fn record(&mut self, unitary: &A::Unitary) -> Result<Option<Found>> {
+        for number in 0..self.lookup.levels.len() {
+            if let Some(circuit) = self.lookup.find(number, unitary, 0.0)? {
+                let id = self.lookup.id(number, &circuit)?;
+                return Ok(Some(Found::Record { id, circuit, paulis: PauliProduct::default() }));
             }
         }
-        let is_exact = match recognized {
-            Some(_) if A::IS_EXACT => true,
-            _ => target.error() <= A::PRECISION && !self.is_suspicious()?,
-        };
-        match is_exact {
-            true => self.proof(recognized, stop).map(Answer::Known),
-            false => self.approximate(target.tolerance(), stop),
-        }
+        Ok(None)
     }
 
     /// Returns the proof about a unitary that no record has, or a longer circuit. `unitary` is
-    /// `None` outside the ring: no circuit has it, because no enumerated one has a larger
-    /// denominator than those that are recognized.
-    fn proof(&mut self, unitary: Option<A::Unitary>, stop: Stop<'_>) -> Result<Found> {
+    /// `None` if it has no form in this arithmetic: no circuit has it, because no enumerated one has
+    /// a larger denominator than those that are recognized.
+    pub(super) fn proof(
+        &mut self,
+        unitary: Option<A::Unitary>,
+        guard: Option<f64>,
+        stop: Stop<'_>,
+    ) -> Result<Found> {
         let IndexLookup { corpus, levels, .. } = self.lookup;
         let last = levels.iter().rfind(|level| level.records > 0);
         let last = last.ok_or_else(|| nothing_yet(corpus))?;
@@ -83,10 +75,34 @@ impl<A: Arithmetic> Search<'_, A> {
         let Some(unitary) = unitary.filter(|_| self.options.extend) else {
             return Ok(Found::BeyondLength(last.length));
         };
-        Ok(match self.lookup.extend(&unitary, 0.0, self.guard(), stop)? {
-            Extension::Circuit(circuit) => Found::Circuit(circuit),
+        Ok(match self.lookup.extend(&unitary, 0.0, guard, stop)? {
+            Extension::Circuit(circuit) => Found::Circuit { circuit, paulis: PauliProduct::default() },
             Extension::NoneWithin(letters) => Found::BeyondLength(last.length + letters),
         })
+    }
+}
+
+impl<A: DenseArithmetic> Search<'_, A> {
+    pub(super) fn answer(mut self, stop: Stop<'_>) -> Result<Answer> {
+        let (letters, target) = (self.lookup.letters, self.target);
+        if let Some(tolerance) = self.options.tolerance {
+            return self.approximate(tolerance, stop);
+        }
+        let recognized = letters.recognize(target.numbers(), target.error());
+        if let Some(unitary) = &recognized
+            && let Some(found) = self.record(unitary)?
+        {
+            return Ok(Answer::Known(found));
+        }
+        let is_exact = match recognized {
+            Some(_) if A::IS_EXACT => true,
+            _ => target.error() <= A::PRECISION && !self.is_suspicious()?,
+        };
+        if is_exact {
+            let guard = self.guard();
+            return self.proof(recognized, guard, stop).map(Answer::Known);
+        }
+        self.approximate(target.tolerance(), stop)
     }
 
     /// Returns the distance at which a longer circuit may have been meant by a matrix that seems

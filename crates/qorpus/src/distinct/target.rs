@@ -3,15 +3,46 @@
 use crate::error::{Error, Result, io};
 use crate::npy::{Header, fill};
 use crate::qubit_order::{Order, reorder};
-use qorpus_core::{Alphabet, Circuits, Complex64, Coupling, Gate, Kernel, Scratch, Target};
+use qorpus_core::{
+    Alphabet, Circuits, Clifford, Complex64, Coupling, Distinct, Gate, Kernel, MAX_UNITARY_QUBITS, Recipe, Scratch,
+    Target,
+};
 use std::fs::File;
 use std::path::Path;
+
+/// Returns the target that a circuit of any standard gates is for the corpus of a recipe: a Clifford
+/// operator where tableaus are compared, else a unitary.
+///
+/// # Errors
+/// The text is not a circuit, or has a gate that is not a Clifford gate on more than 8 qubits.
+pub fn circuit_target(text: &str, recipe: &Recipe) -> Result<Target> {
+    let qubits = recipe.alphabet().qubits();
+    // A tableau has no phase.
+    let is_tableau = |distinct: &Distinct| distinct.tableaus && distinct.up_to.ignores_phase();
+    if recipe.space().enumerates().is_some_and(is_tableau) {
+        let (alphabet, circuit) = parsed(text, qubits)?;
+        match Clifford::of_circuit(&alphabet, &circuit) {
+            Err(qorpus_core::Error::NotClifford { .. }) if qubits <= MAX_UNITARY_QUBITS => {}
+            operator => return Ok(Target::of_clifford(operator?)),
+        }
+    }
+    circuit_unitary(text, qubits).map(Target::of_circuit)
+}
 
 /// Returns the unitary of a circuit of any standard gates.
 ///
 /// # Errors
 /// The text is not a circuit.
 pub fn circuit_unitary(text: &str, qubits: usize) -> Result<Vec<Complex64>> {
+    let (alphabet, circuit) = parsed(text, qubits)?;
+    let (mut circuits, mut unitary) = (Circuits::default(), vec![Complex64::ZERO; alphabet.dim().pow(2)]);
+    circuits.push(circuit);
+    Kernel::new(&alphabet).unitaries(&circuits, &mut Scratch::default(), &mut unitary);
+    Ok(unitary)
+}
+
+/// Returns a circuit of any standard gates, and the alphabet of these gates.
+fn parsed(text: &str, qubits: usize) -> Result<(Alphabet, Vec<u16>)> {
     let mut gates: Vec<Gate> = Vec::new();
     for letter in text.split(';').map(str::trim).filter(|letter| !letter.is_empty()) {
         // The qubits follow the last parenthesis, if there is one, or the name.
@@ -27,10 +58,7 @@ pub fn circuit_unitary(text: &str, qubits: usize) -> Result<Vec<Complex64>> {
     let alphabet = Alphabet::new(gates, qubits, Coupling::All)?;
     alphabet.check_fixed("a unitary needs")?;
     let circuit = alphabet.circuit(text)?;
-    let (mut circuits, mut unitary) = (Circuits::default(), vec![Complex64::ZERO; alphabet.dim().pow(2)]);
-    circuits.push(circuit);
-    Kernel::new(&alphabet).unitaries(&circuits, &mut Scratch::default(), &mut unitary);
-    Ok(unitary)
+    Ok((alphabet, circuit))
 }
 
 /// Reads a target from a NumPy file, with its qubits in this order.

@@ -37,7 +37,7 @@ pub(crate) fn verify_index(
     let mut report = IndexReport::default();
     let Some(distinct) = corpus.recipe().space().enumerates() else { return Ok(report) };
     let levels = corpus.levels()?;
-    let letters = Letters::new(corpus.recipe().alphabet(), distinct.up_to)?;
+    let letters = Letters::new(corpus.recipe().alphabet(), distinct)?;
     // Pieces of work are groups of blocks, of one level after the other.
     let mut pieces = 0;
     let ends = levels.iter().enumerate().map(|(number, level)| {

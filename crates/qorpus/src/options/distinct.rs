@@ -6,7 +6,7 @@ use crate::options::by_gate::{ValueKind, parse_by_gate};
 use crate::options::gates::Gates;
 use crate::options::job::Durability;
 use crate::options::recipe::RecipeOptions;
-use qorpus_core::{Alphabet, Distinct, Dtype, Equivalence, MAX_LENGTH, Recipe, Space};
+use qorpus_core::{Alphabet, BinaryLetters, Distinct, Dtype, Equivalence, MAX_LENGTH, Recipe, Space};
 
 /// The options of a recipe of distinct unitaries.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,7 +92,9 @@ impl DistinctOptions {
                 return Err(Error::Usage(text.into()));
             }
         };
-        let distinct = Distinct { up_to: self.up_to, costs, most_cost };
+        let up_to = self.up_to;
+        let tableaus = up_to == Equivalence::Pauli || BinaryLetters::new(&alphabet, up_to).is_ok();
+        let distinct = Distinct { up_to, costs, most_cost, tableaus };
         let space = Space::distinct(&alphabet, distinct, max)?;
         Ok(Recipe::new(alphabet, space, self.dtype, false))
     }

@@ -1,0 +1,229 @@
+//! The letters of an alphabet as operations on the columns of binary matrices.
+
+use crate::alphabet::Alphabet;
+use crate::arithmetic::Equivalence;
+use crate::binary::matrix::{BinaryMatrix, Kind, Shape};
+use crate::clifford::Clifford;
+use crate::error::{Error, Result};
+use crate::gate::Gate;
+use crate::tableau::Tableau;
+use num_complex::Complex64;
+
+/// The most columns that a letter changes: a gate has at most three qubits.
+const MAX_PLACES: usize = 6;
+
+/// The largest difference of an entry of a gate from 0 or 1 in a permutation of basis vectors.
+const GATE_TOLERANCE: f64 = 1e-12;
+
+/// The largest difference of a precise unitary's entries from 0 or 1 in a permutation of basis
+/// vectors.
+const UNITARY_TOLERANCE: f64 = 1e-9;
+
+/// The letters of an alphabet, as they act on binary matrices.
+#[derive(Debug, Clone)]
+pub struct BinaryLetters {
+    pub(crate) shape: Shape,
+    up_to: Equivalence,
+    pub(crate) letters: Vec<ColumnSums>,
+}
+
+/// The action of a letter: some columns become sums of some of them.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ColumnSums {
+    len: usize,
+    places: [u8; MAX_PLACES],
+    /// For each of the columns, the bits of the columns that are its summands.
+    summands: [u8; MAX_PLACES],
+}
+
+impl BinaryLetters {
+    /// Returns the letters of `alphabet` in the smallest matrices that distinguish all its circuits
+    /// up to `up_to`: permutations or linear functions where all gates are, or Clifford operators
+    /// modulo Pauli operators.
+    ///
+    /// # Errors
+    /// [`Error::NotClifford`] for the first gate that is not a Clifford gate;
+    /// [`Error::NotLinear`] for the first gate that is not linear, unless `up_to` is
+    /// [`Equivalence::Pauli`].
+    pub fn new(alphabet: &Alphabet, up_to: Equivalence) -> Result<BinaryLetters> {
+        let linear: Result<Vec<_>> = alphabet.gates().iter().map(linear).collect();
+        match linear {
+            Ok(gates) => {
+                let is_permutation = |gate: &Vec<u8>| gate.iter().all(|row| row.is_power_of_two());
+                let kind =
+                    if gates.iter().all(is_permutation) { Kind::Permutation } else { Kind::Linear };
+                Ok(BinaryLetters::of_gates(alphabet, up_to, kind, &gates))
+            }
+            Err(_) if up_to == Equivalence::Pauli => BinaryLetters::symplectic(alphabet),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns the letters as they act on the tableaus of Clifford operators, whatever their gates.
+    ///
+    /// # Errors
+    /// [`Error::NotClifford`] for the first gate that is not a Clifford gate.
+    pub fn symplectic(alphabet: &Alphabet) -> Result<BinaryLetters> {
+        let gates: Result<Vec<_>> = alphabet.gates().iter().map(symplectic).collect();
+        Ok(BinaryLetters::of_gates(alphabet, Equivalence::Pauli, Kind::Symplectic, &gates?))
+    }
+
+    fn of_gates(alphabet: &Alphabet, up_to: Equivalence, kind: Kind, gates: &[Vec<u8>]) -> BinaryLetters {
+        let qubits = alphabet.qubits();
+        let letters = alphabet.letters().iter().map(|letter| {
+            let mut sums = ColumnSums { len: gates[letter.gate].len(), ..ColumnSums::default() };
+            let zs = letter.qubits.iter().map(|qubit| qubits + qubit);
+            let columns = letter.qubits.iter().copied().chain(zs);
+            sums.places.iter_mut().zip(columns).for_each(|(place, column)| *place = column as u8);
+            sums.summands[..sums.len].copy_from_slice(&gates[letter.gate]);
+            sums
+        });
+        BinaryLetters { letters: letters.collect(), up_to, shape: Shape { kind, qubits } }
+    }
+
+    /// Returns the matrix of a circuit.
+    ///
+    /// # Panics
+    /// If a letter is not in the alphabet.
+    pub fn matrix(&self, circuit: &[u16]) -> BinaryMatrix {
+        let mut matrix = self.shape.identity();
+        circuit.iter().for_each(|&letter| self.letters[usize::from(letter)].act(&mut matrix));
+        matrix
+    }
+
+    /// Returns the matrix of a Clifford operator; `None` if no circuit of these gates is equal to
+    /// it, because it is not linear or has a Pauli operator that counts.
+    ///
+    /// # Panics
+    /// If it is on another number of qubits.
+    pub fn of_clifford(&self, operator: &Clifford) -> Option<BinaryMatrix> {
+        let Shape { kind, qubits } = self.shape;
+        assert_eq!(operator.qubits(), qubits, "on the same number of qubits");
+        if self.up_to != Equivalence::Pauli && !operator.has_no_signs() {
+            return None;
+        }
+        let columns: Vec<u32> = operator.columns().collect();
+        let rows_of_x = (1 << qubits) - 1;
+        let mut matrix = BinaryMatrix::default();
+        if kind == Kind::Symplectic {
+            matrix.columns[..columns.len()].copy_from_slice(&columns);
+            return Some(matrix);
+        }
+        let (xs, zs) = columns.split_at(qubits);
+        let is_linear = xs.iter().all(|x| x & !rows_of_x == 0) && zs.iter().all(|z| z & rows_of_x == 0);
+        is_linear.then(|| self.of_linear(xs)).flatten()
+    }
+
+    /// Returns the matrix of a unitary, row-major, qubit 0 most significant, whose entries are within
+    /// `error`; `None` as [`of_clifford`](BinaryLetters::of_clifford), or if it is not within 1e-6 of
+    /// a Clifford operator.
+    ///
+    /// Takes time in O(n 4^n).
+    ///
+    /// # Panics
+    /// If there are not 4^n entries.
+    pub fn of_unitary(&self, unitary: &[Complex64], error: f64) -> Option<BinaryMatrix> {
+        let qubits = self.shape.qubits;
+        if self.up_to == Equivalence::Pauli {
+            return self.of_clifford(&Clifford::of_unitary(unitary, qubits)?);
+        }
+        // A linear function leaves the first basis vector in its place.
+        let first = unitary[0];
+        let turn = if self.up_to.ignores_phase() { first.conj() / first.norm_sqr().sqrt() } else { Complex64::ONE };
+        let turned: Vec<_> = unitary.iter().map(|entry| entry * turn).collect();
+        self.of_linear(&linear_function(&turned, qubits, error.max(UNITARY_TOLERANCE))?)
+    }
+
+    /// Returns the matrix of a linear function, given by columns; `None` if it had to be a
+    /// permutation and is not.
+    fn of_linear(&self, columns: &[u32]) -> Option<BinaryMatrix> {
+        let mut matrix = BinaryMatrix::default();
+        for (to, &column) in matrix.columns.iter_mut().zip(columns) {
+            *to = match self.shape.kind {
+                Kind::Permutation if column.is_power_of_two() => column.trailing_zeros(),
+                Kind::Permutation => return None,
+                _ => column,
+            };
+        }
+        Some(matrix)
+    }
+
+    /// Returns whether circuits are equal up to Pauli operators.
+    pub fn is_up_to_pauli(&self) -> bool {
+        self.up_to == Equivalence::Pauli
+    }
+}
+
+impl ColumnSums {
+    /// Returns each column that changes, and the columns that are its summands.
+    #[inline(always)]
+    pub(crate) fn sums(&self) -> impl Iterator<Item = (usize, impl Iterator<Item = usize>)> {
+        let places = &self.places[..self.len];
+        places.iter().zip(&self.summands).map(move |(&place, &summands)| {
+            let bits = (0..places.len()).filter(move |bit| summands >> bit & 1 == 1);
+            (usize::from(place), bits.map(move |bit| usize::from(places[bit])))
+        })
+    }
+
+    /// Lets the letter act.
+    pub(crate) fn act(&self, matrix: &mut BinaryMatrix) {
+        let old = matrix.columns;
+        for (place, summands) in self.sums() {
+            matrix.columns[place] = summands.fold(0, |sum, summand| sum ^ old[summand]);
+        }
+    }
+}
+
+/// Returns the summands of each column of a gate's tableau.
+fn symplectic(gate: &Gate) -> Result<Vec<u8>> {
+    let refused = || Error::NotClifford { gate: gate.name().into() };
+    if gate.is_opaque() || gate.is_free() {
+        return Err(refused());
+    }
+    let tableau = Tableau::of_unitary(gate.matrix(), gate.qubits()).ok_or_else(refused)?;
+    let columns = 2 * gate.qubits();
+    let summands = |new| (0..columns).fold(0, |bits, old| bits | u8::from(tableau.entry(old, new)) << old);
+    Ok((0..columns).map(summands).collect())
+}
+
+/// Returns the summands of each bit that a gate computes of the bits of a basis vector.
+fn linear(gate: &Gate) -> Result<Vec<u8>> {
+    let refused = || Error::NotLinear { gate: gate.name().into() };
+    if gate.is_opaque() || gate.is_free() {
+        return Err(refused());
+    }
+    linear_function(gate.matrix(), gate.qubits(), GATE_TOLERANCE)
+        .map(|columns| columns.into_iter().map(|column| column as u8).collect())
+        .ok_or_else(refused)
+}
+
+/// Returns the linear function of bits that a unitary, row-major, is within `tolerance` in each
+/// entry: for each qubit of the result, the bits of the qubits that it is the sum of. `None` if it
+/// is no permutation of basis vectors, or not a linear one.
+///
+/// Takes time in O(4^n).
+pub(crate) fn linear_function(unitary: &[Complex64], qubits: usize, tolerance: f64) -> Option<Vec<u32>> {
+    let dim = 1usize << qubits;
+    let bit = |qubit: usize| 1 << (qubits - 1 - qubit);
+    let is_one = |row: usize, column: usize| (unitary[row * dim + column] - 1.0).norm_sqr() <= tolerance.powi(2);
+    let image = |vector: usize| (0..dim).find(|&row| is_one(row, vector));
+    let images: Option<Vec<usize>> = (0..qubits).map(|qubit| image(bit(qubit))).collect();
+    let images = images?;
+    let is_linear = |column: usize| {
+        let of_vector = |at: usize| {
+            (0..qubits).filter(|&qubit| at & bit(qubit) > 0).fold(0, |sum, qubit| sum ^ images[qubit])
+        };
+        let row = of_vector(column);
+        (0..dim).all(|other| {
+            if other == row {
+                is_one(row, column)
+            } else {
+                unitary[other * dim + column].norm_sqr() <= tolerance.powi(2)
+            }
+        })
+    };
+    let sums = |to: usize| {
+        (0..qubits).fold(0, |bits, from| bits | u32::from(images[from] & bit(to) > 0) << from)
+    };
+    (0..dim).all(is_linear).then(|| (0..qubits).map(sums).collect())
+}
