@@ -125,6 +125,27 @@ impl Clifford {
         Ok(operator)
     }
 
+    /// Returns the operator that maps basis vector x to A x modulo 2, for the rows of A.
+    ///
+    /// # Errors
+    /// [`Error::NotInvertible`].
+    ///
+    /// # Panics
+    /// If there are not n x n bits.
+    pub fn of_linear(rows: &[bool], qubits: usize) -> Result<Clifford> {
+        assert_eq!(rows.len(), qubits * qubits, "a matrix on {qubits} qubits");
+        let bits = |row: &[bool]| (0..).zip(row).fold(0, |number, (k, &bit)| number | u32::from(bit) << k);
+        let rows: Vec<u32> = rows.chunks_exact(qubits).map(bits).collect();
+        // X on qubit k becomes X on the qubits of column k of A, and Z on qubit k becomes Z on the
+        // qubits of row k of the inverse: A leaves products of X parts and Z parts unchanged.
+        let inverse = inverse_rows(&rows).ok_or(Error::NotInvertible)?;
+        let column =
+            |k: usize| (0..).zip(&rows).fold(0, |column, (row, bits)| column | (bits >> k & 1) << row);
+        let xs = (0..qubits).map(|k| Image { x: column(k), z: 0, phase: 0 });
+        let zs = inverse.iter().map(|&z| Image { x: 0, z, phase: 0 });
+        Ok(Clifford { qubits, images: xs.chain(zs).collect() })
+    }
+
     /// Returns the number of qubits.
     pub fn qubits(&self) -> usize {
         self.qubits
@@ -168,6 +189,24 @@ impl Clifford {
         }
         Some(paulis)
     }
+}
+
+/// Returns the inverse of a binary matrix, whose rows are numbers, by the elimination of Gauss and
+/// Jordan; `None` if it is singular.
+pub(crate) fn inverse_rows(rows: &[u32]) -> Option<Vec<u32>> {
+    let (mut left, mut right) = (rows.to_vec(), (0..rows.len()).map(|k| 1 << k).collect::<Vec<u32>>());
+    for column in 0..rows.len() {
+        let pivot = (column..rows.len()).find(|&row| left[row] >> column & 1 == 1)?;
+        left.swap(column, pivot);
+        right.swap(column, pivot);
+        for row in (0..rows.len()).filter(|&row| row != column) {
+            // All bits, if the entry is to be removed.
+            let is_set = (left[row] >> column & 1).wrapping_neg();
+            left[row] ^= left[column] & is_set;
+            right[row] ^= right[column] & is_set;
+        }
+    }
+    Some(right)
 }
 
 impl Image {
@@ -218,5 +257,108 @@ fn power_of_i(number: Complex64) -> u8 {
         (true, false, _) => 2,
         (false, _, true) => 1,
         (false, _, false) => 3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arithmetic::Equivalence;
+    use crate::kernel::naive;
+    use crate::target::distance;
+    use proptest::prelude::*;
+
+    const GATES: &str = "h,s,sdg,sx,sxdg,x,y,z,rz(pi/2),cx,cz,cy,swap,iswap";
+
+    proptest! {
+        /// A circuit's operator is that of its unitary, signs included, and Pauli operators that are
+        /// put behind it are found.
+        #[test]
+        fn circuits_are_their_unitaries(
+            word in prop::collection::vec(0u16..1000, 0..30),
+            qubits in 2usize..4,
+            paulis in 0u32..64,
+        ) {
+            let alphabet = Alphabet::of(GATES, qubits);
+            let word: Vec<_> = word.iter().map(|letter| letter % alphabet.letters().len() as u16).collect();
+            let operator = Clifford::of_circuit(&alphabet, &word).unwrap();
+            let unitary = naive::unitary(&alphabet, &word, &[]);
+            prop_assert_eq!(Some(operator.clone()), Clifford::of_unitary(&unitary, qubits));
+
+            let paulis = PauliProduct { x: paulis & 7 >> (3 - qubits), z: paulis >> 3 & 7 >> (3 - qubits) };
+            let behind = paulis.letters().join("; ");
+            let longer = [word, alphabet.circuit(&behind).unwrap()].concat();
+            let target = Clifford::of_circuit(&alphabet, &longer).unwrap();
+            prop_assert_eq!(operator.paulis_to(&target), Some(paulis));
+        }
+
+        /// Rows with signs come back.
+        #[test]
+        fn rows_come_back(word in prop::collection::vec(0u16..1000, 0..30)) {
+            let alphabet = Alphabet::of(GATES, 3);
+            let word: Vec<_> = word.iter().map(|letter| letter % alphabet.letters().len() as u16).collect();
+            let operator = Clifford::of_circuit(&alphabet, &word).unwrap();
+            let row = |image: &Image| {
+                let bits = |number: u32| (0..3).map(move |k| number >> k & 1 == 1);
+                let sign = (u32::from(image.phase) + 4 - (image.x & image.z).count_ones()) % 4;
+                assert!(sign == 0 || sign == 2);
+                bits(image.x).chain(bits(image.z)).chain([sign == 2]).collect::<Vec<_>>()
+            };
+            let rows: Vec<bool> = operator.images.iter().flat_map(row).collect();
+            prop_assert_eq!(Clifford::of_rows(&rows, 3), Ok(operator));
+        }
+
+        /// A linear function is the operator of a circuit that computes it.
+        #[test]
+        fn linear_functions_are_their_circuits(word in prop::collection::vec(0u16..1000, 0..30)) {
+            let alphabet = Alphabet::of("cx,swap", 3);
+            let word: Vec<_> = word.iter().map(|letter| letter % alphabet.letters().len() as u16).collect();
+            // The image of each basis vector with one bit, by the textbook.
+            let mut rows = vec![false; 9];
+            for input in 0..3 {
+                let mut bits = [false; 3];
+                bits[input] = true;
+                for &letter in &word {
+                    let letter = &alphabet.letters()[usize::from(letter)];
+                    let (a, b) = (letter.qubits[0], letter.qubits[1]);
+                    if letter.gate == 0 { bits[b] ^= bits[a] } else { bits.swap(a, b) }
+                }
+                (0..3).for_each(|output| rows[3 * output + input] = bits[output]);
+            }
+            let operator = Clifford::of_circuit(&alphabet, &word).unwrap();
+            prop_assert_eq!(Clifford::of_linear(&rows, 3), Ok(operator));
+        }
+    }
+
+    /// The Pauli operators that are found make circuits equal.
+    #[test]
+    fn paulis_make_circuits_equal() {
+        let alphabet = Alphabet::of("h,s,cx,x,y,z", 2);
+        let circuit = |text: &str| alphabet.circuit(text).unwrap();
+        let (one, other) = (circuit("h 0; s 0; cx 0 1"), circuit("x 1; h 0; s 0; cx 0 1; z 0"));
+        let operator = |circuit: &[u16]| Clifford::of_circuit(&alphabet, circuit).unwrap();
+        let paulis = operator(&one).paulis_to(&operator(&other)).unwrap();
+        assert_ne!(paulis, PauliProduct::default());
+        let whole = [one, circuit(&paulis.letters().join("; "))].concat();
+        let unitary = |circuit: &[u16]| naive::unitary(&alphabet, circuit, &[]);
+        assert!(distance(&unitary(&whole), &unitary(&other), Equivalence::GlobalPhase) < 1e-12);
+        assert_eq!(operator(&circuit("h 0")).paulis_to(&operator(&circuit("s 0"))), None);
+    }
+
+    #[test]
+    fn what_is_no_operator_is_refused() {
+        // Both images are X.
+        let rows = [true, false, false, true, false, false];
+        assert_eq!(Clifford::of_rows(&rows, 1), Err(Error::NotSymplectic { rows: (0, 1) }));
+        let singular = [true, true, true, true];
+        assert_eq!(Clifford::of_linear(&singular, 2), Err(Error::NotInvertible));
+        let alphabet = Alphabet::of("h,t", 1);
+        assert_eq!(
+            Clifford::of_circuit(&alphabet, &alphabet.circuit("h; t").unwrap()),
+            Err(Error::NotClifford { gate: "t".into() })
+        );
+        // A gate that the circuit does not have is no obstacle.
+        assert!(Clifford::of_circuit(&alphabet, &[0]).is_ok());
+        assert_eq!(PauliProduct { x: 0b101, z: 0b110 }.letters(), ["x 0", "z 1", "y 2"]);
     }
 }

@@ -119,8 +119,13 @@ pub enum Error {
         /// The first two such rows.
         rows: (usize, usize),
     },
+    /// A linear function without an inverse.
+    #[error("the linear function has no inverse modulo 2, so no circuit computes it")]
+    NotInvertible,
     /// A gate that does not map the bits of basis vectors linearly.
-    #[error("gate '{gate}' is not linear; only gates such as cx and swap map the bits of basis vectors linearly")]
+    #[error(
+        "gate '{gate}' is not linear; only gates such as cx and swap map the bits of basis vectors linearly"
+    )]
     NotLinear {
         /// The gate's name.
         gate: String,

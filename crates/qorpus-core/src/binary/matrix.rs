@@ -1,5 +1,6 @@
 //! Binary matrices by columns, their shapes and their keys.
 
+use crate::clifford::inverse_rows;
 use xxhash_rust::xxh3::xxh3_128;
 
 /// The most columns: an X part and a Z part on each of 16 qubits.
@@ -57,8 +58,7 @@ impl Shape {
         identity
     }
 
-    /// Returns the inverse, by the elimination of Gauss and Jordan. Meaningless for a singular
-    /// matrix, which products of letters never are.
+    /// Returns the inverse. Meaningless for a singular matrix, which products of letters never are.
     pub(crate) fn inverse(self, matrix: &BinaryMatrix) -> BinaryMatrix {
         let size = self.columns();
         if self.kind == Kind::Permutation {
@@ -68,21 +68,11 @@ impl Shape {
             }
             return inverse;
         }
-        // Operations on the columns that lead to the identity lead from the identity to the
-        // transposed inverse, whose rows are the columns of the inverse.
-        let (mut left, mut right) = (matrix.columns, self.identity().columns);
-        for row in 0..size {
-            let pivot = (row..size).find(|&column| left[column] >> row & 1 == 1).unwrap_or(row);
-            left.swap(row, pivot);
-            right.swap(row, pivot);
-            for column in (0..size).filter(|&column| column != row) {
-                // All bits, if the entry is to be removed.
-                let is_set = (left[column] >> row & 1).wrapping_neg();
-                left[column] ^= left[row] & is_set;
-                right[column] ^= right[row] & is_set;
-            }
-        }
-        BinaryMatrix { columns: right }
+        // The rows of a transposed matrix are its columns, and transposition and inversion commute.
+        let mut inverse = BinaryMatrix::default();
+        let rows = inverse_rows(&matrix.columns[..size]).unwrap_or_default();
+        inverse.columns.iter_mut().zip(rows).for_each(|(column, row)| *column = row);
+        inverse
     }
 
     /// Returns the columns one behind the other, the first one in the lowest bits. Meaningless if

@@ -4,8 +4,8 @@ use crate::error::{Error, Result, io};
 use crate::npy::{Header, fill};
 use crate::qubit_order::{Order, reorder};
 use qorpus_core::{
-    Alphabet, Circuits, Clifford, Complex64, Coupling, Distinct, Gate, Kernel, MAX_UNITARY_QUBITS, Recipe, Scratch,
-    Target,
+    Alphabet, Circuits, Clifford, Complex64, Coupling, Distinct, Gate, Kernel, MAX_UNITARY_QUBITS, Recipe,
+    Scratch, Target,
 };
 use std::fs::File;
 use std::path::Path;
