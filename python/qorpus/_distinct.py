@@ -48,6 +48,8 @@ class Found(_Found):
             nearest record or the circuit; up to a global phase if the corpus is.
         nearest: with a tolerance, the id of the nearest record, even beyond the tolerance.
         within: the number of records within the tolerance, if none of them is clearly nearest.
+        paulis: the number of Pauli gates at the end of the circuit, if the corpus identifies
+            operators up to Pauli operators: they make the circuit exactly the target.
 
     Examples:
         >>> every = qorpus.distinct("every.db", gates="h,t,tdg", qubits=1, max_length=3)
@@ -62,6 +64,7 @@ class Found(_Found):
     distance: float | None = None
     nearest: int | None = None
     within: int | None = None
+    paulis: int = 0
 
     def __new__(cls, circuit: tuple[str, ...] | None, id: int | None, none_up_to: int | None, **more: Any) -> Found:
         found = super().__new__(cls, circuit, id, none_up_to)

@@ -172,7 +172,8 @@ def distinct(
         cost: costs of gates, a mapping such as `{"t": 1}` or a string such as "t=1"; other gates
             cost nothing. Records then hold the cheapest circuits, and the shortest among these.
         max_cost: the largest cost of a circuit.
-        up_to: "phase" if unitaries that differ only by a global phase count as equal, or "nothing".
+        up_to: what equal unitaries may differ by: "phase", a global phase; "nothing"; or "pauli",
+            Pauli operators and a global phase, for Clifford gates. Tableaus are compared then.
         dtype: the dtype of unitaries, "complex128" or "complex64". They are computed on reading.
         memory: the bytes for candidates, an integer or a string such as "4GiB"; by default half of
             the free memory. Larger levels spill to disk.

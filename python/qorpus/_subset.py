@@ -190,6 +190,26 @@ class Subset:
         """
         return self._records.angles(self.ids(places))
 
+    def tableaus(self, places: Ids) -> NDArray[np.bool_]:
+        """Compute the tableaus of the circuits at some places.
+
+        Args:
+            places: a slice, or integers in one dimension; negative ones count from the end.
+
+        Returns:
+            A bool array of shape (k, 2n, 2n), as `tableaus` of the corpus returns it.
+
+        Raises:
+            qorpus.InvalidArgument: some gate is not a Clifford gate.
+            qorpus.MissingRecord: a place does not exist.
+
+        Examples:
+            >>> part = qorpus.Recipe(gates="h,s,cx", random=9).split(all=1)["all"]
+            >>> part.tableaus([1, 4]).shape
+            (2, 4, 4)
+        """
+        return self._records.tableaus(self.ids(places))
+
     def _rows(self, places: Ids) -> tuple[NDArray[Any], NDArray[np.int32], NDArray[np.float64] | None]:
         return self._records._rows(self.ids(places))
 

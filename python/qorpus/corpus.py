@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -105,8 +106,19 @@ class Corpus(RecordSequence):
         """The finished levels of an enumeration by `qorpus.distinct`, in order."""
         return [Level(cost, length, range(first, first + records)) for cost, length, first, records in self._levels]
 
+    @property
+    def is_group(self) -> bool:
+        """Whether an enumeration has every unitary that its gates can make, however long the
+        circuits: they form a finite group. False for other corpora.
+
+        Examples:
+            >>> qorpus.distinct("cliffords.db", gates="h,s,cx", qubits=2, max_length=9, up_to="pauli").is_group
+            True
+        """
+        return self._is_group()
+
     def find(
-        self, target: ArrayLike | str | Sequence[str], *, further: bool = True, tolerance: float | None = None
+        self, target: ArrayLike | str | Sequence[str] | Any, *, further: bool = True, tolerance: float | None = None
     ) -> Found:
         """Find the shortest circuit of a unitary, or a proof that there is none.
 
@@ -122,8 +134,13 @@ class Corpus(RecordSequence):
         the number of records.
 
         Args:
-            target: an array of shape (d, d) for d = 2**qubits, in the corpus's order of qubits; or
-                a circuit of any standard gates, as a string or letters.
+            target: an array of shape (d, d) for d = 2**qubits, in the corpus's order of qubits; a
+                circuit of any standard gates, as a string or letters; or a circuit, a `Clifford`, a
+                `LinearFunction` or a `PermutationGate` of Qiskit. Where the corpus compares
+                tableaus (`up_to="pauli"`, or gates such as cx and swap alone) also a bool array of
+                shape (2n, 2n + 1), a tableau with signs; (2n, 2n), one without; or (n, n), a linear
+                function A, which maps a basis vector x to A x; or n integers, a permutation, which
+                moves qubit p[k] to place k.
             further: whether to search circuits up to twice as long as those in the corpus as well,
                 by joining two of them.
             tolerance: the largest difference of entries at which the nearest record counts as
@@ -151,7 +168,7 @@ class Corpus(RecordSequence):
 
     def find_many(
         self,
-        targets: NDArray[Any] | Sequence[ArrayLike | str | Sequence[str]],
+        targets: NDArray[Any] | Sequence[Any],
         *,
         further: bool = True,
         tolerance: float | None = None,
@@ -176,7 +193,7 @@ class Corpus(RecordSequence):
             >>> [answer.id for answer in found] == list(range(100))
             True
         """
-        answers = self._find(targets, further, tolerance)
+        answers = self._find(_targets(targets, self._has_tableaus), further, tolerance)
         return [Found(circuit, id, none_up_to, **(more or {})) for circuit, id, none_up_to, more in answers]
 
     def sample(self, *, distance: int, n: int, seed: int = 0) -> NDArray[np.int64]:
@@ -267,6 +284,15 @@ class Present(Subset, Readable):
 
     def _repr_html_(self) -> str:
         return _html.card(self, "Present", [("records", f"{len(self):,}"), ("of", repr(self._corpus))])
+
+
+def _targets(targets: Any, has_tableaus: bool) -> Any:
+    """Return targets with arrays or letters in place of objects of Qiskit."""
+    if "qiskit" not in sys.modules or not isinstance(targets, list | tuple):
+        return targets
+    from qorpus.interop.qiskit import target_of
+
+    return [target_of(target, has_tableaus) for target in targets]
 
 
 def open(path: Path | Sequence[Path], order: str = "big") -> Corpus:

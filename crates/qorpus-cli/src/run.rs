@@ -208,7 +208,8 @@ fn distinct(arguments: &DistinctArguments, out: &mut dyn Write) -> Result<u8, Fa
         return Ok(INTERRUPTED);
     }
     if !arguments.quiet {
-        text::levels(out, &CorpusFile::open(&arguments.out)?.levels()?, &progress, start.elapsed())?;
+        let corpus = CorpusFile::open(&arguments.out)?;
+        text::levels(out, (&corpus.levels()?, corpus.is_group()?), &progress, start.elapsed())?;
     }
     Ok(0)
 }

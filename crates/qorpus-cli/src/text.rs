@@ -65,7 +65,7 @@ fn table(out: &mut dyn Write, rows: &[(&str, String)]) -> Result<()> {
 /// Prints the levels of an enumeration.
 pub(crate) fn levels(
     out: &mut dyn Write,
-    levels: &[Level],
+    (levels, is_group): (&[Level], bool),
     progress: &EnumerateProgress,
     elapsed: Duration,
 ) -> Result<()> {
@@ -75,7 +75,7 @@ pub(crate) fn levels(
         writeln!(out, "{NAME}{cost}{length:>6}{NAME:#}  {records:>15}")
     };
     row("cost", "length", "unitaries")?;
-    for level in levels {
+    for level in levels.iter().filter(|level| level.records > 0) {
         row(&level.cost.to_string(), &level.length.to_string(), &grouped(level.records))?;
     }
     let seconds = elapsed.as_secs_f64();
@@ -87,7 +87,11 @@ pub(crate) fn levels(
         duration(seconds),
         counted(progress.candidates, "candidate"),
         rate(progress.candidates, seconds)
-    )
+    )?;
+    match is_group {
+        true => writeln!(out, "{GOOD}complete{GOOD:#}: these gates make no other; they form a finite group"),
+        false => Ok(()),
+    }
 }
 
 /// Prints the result of looking for a unitary.

@@ -146,6 +146,21 @@ impl Clifford {
         Ok(Clifford { qubits, images: xs.chain(zs).collect() })
     }
 
+    /// Returns the operator that moves qubit `pattern[k]` to place k.
+    ///
+    /// # Errors
+    /// [`Error::NotPermutation`] if the pattern does not name each qubit once.
+    pub fn of_permutation(pattern: &[i64], qubits: usize) -> Result<Clifford> {
+        let mut rows = vec![false; qubits * qubits];
+        for (place, &qubit) in pattern.iter().enumerate().take(qubits) {
+            if let Some(entry) = usize::try_from(qubit).ok().filter(|&qubit| qubit < qubits) {
+                rows[place * qubits + entry] = true;
+            }
+        }
+        let operator = (pattern.len() == qubits).then(|| Clifford::of_linear(&rows, qubits).ok()).flatten();
+        operator.ok_or(Error::NotPermutation { qubits })
+    }
+
     /// Returns the number of qubits.
     pub fn qubits(&self) -> usize {
         self.qubits
@@ -359,6 +374,9 @@ mod tests {
         );
         // A gate that the circuit does not have is no obstacle.
         assert!(Clifford::of_circuit(&alphabet, &[0]).is_ok());
+        for pattern in [&[0, 0][..], &[0, 2], &[-1, 0], &[0], &[0, 1, 2]] {
+            assert_eq!(Clifford::of_permutation(pattern, 2), Err(Error::NotPermutation { qubits: 2 }));
+        }
         assert_eq!(PauliProduct { x: 0b101, z: 0b110 }.letters(), ["x 0", "z 1", "y 2"]);
     }
 }

@@ -122,6 +122,12 @@ pub enum Error {
     /// A linear function without an inverse.
     #[error("the linear function has no inverse modulo 2, so no circuit computes it")]
     NotInvertible,
+    /// A pattern that is no permutation.
+    #[error("a permutation of {qubits} qubits names each of the numbers 0 to {} once", qubits - 1)]
+    NotPermutation {
+        /// The number of qubits.
+        qubits: usize,
+    },
     /// A gate that does not map the bits of basis vectors linearly.
     #[error(
         "gate '{gate}' is not linear; only gates such as cx and swap map the bits of basis vectors linearly"

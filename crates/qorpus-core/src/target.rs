@@ -37,6 +37,7 @@ pub struct Target {
     error: f64,
     is_circuit: bool,
     clifford: Option<Clifford>,
+    has_signs: bool,
 }
 
 impl Target {
@@ -62,18 +63,30 @@ impl Target {
         let rounded = |error: &f64| residual >= error * ROUNDED;
         let digits = digits(&numbers).into_iter().filter(rounded).fold(0.0, f64::max);
         let error = residual.max(digits).max(if is_single { SINGLE } else { 0.0 });
-        Ok(Target { numbers, error, is_circuit: false, clifford: None })
+        Ok(Target { numbers, error, is_circuit: false, clifford: None, has_signs: true })
     }
 
     /// Creates a target from the computed unitary of a circuit, whose error is 0.
     pub fn of_circuit(numbers: Vec<Complex64>) -> Target {
-        Target { numbers, error: 0.0, is_circuit: true, clifford: None }
+        Target { numbers, error: 0.0, is_circuit: true, clifford: None, has_signs: true }
     }
 
     /// Creates a target from a Clifford operator. It has no entries, so only tableaus can be
     /// compared with it.
     pub fn of_clifford(clifford: Clifford) -> Target {
-        Target { numbers: Vec::new(), error: 0.0, is_circuit: true, clifford: Some(clifford) }
+        let clifford = Some(clifford);
+        Target { numbers: Vec::new(), error: 0.0, is_circuit: true, clifford, has_signs: true }
+    }
+
+    /// Creates a target from a Clifford operator whose signs mean nothing: any operator with its
+    /// tableau will do.
+    pub fn of_tableau(clifford: Clifford) -> Target {
+        Target { has_signs: false, ..Target::of_clifford(clifford) }
+    }
+
+    /// Returns whether Pauli operators behind a circuit lead to another target.
+    pub fn has_signs(&self) -> bool {
+        self.has_signs
     }
 
     /// Returns the Clifford operator of which it was created.

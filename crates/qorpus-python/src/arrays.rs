@@ -118,6 +118,15 @@ pub(crate) fn rows_of<'py>(py: Python<'py>, circuits: &Circuits) -> PyResult<Bou
     Ok(rows.cast_into()?)
 }
 
+/// Creates an array of truth values. `fill` must write 0 or 1 to each byte.
+pub(crate) fn truths<'py, const N: usize>(
+    py: Python<'py>,
+    shape: [usize; N],
+    fill: impl FnOnce(&mut [u8]) -> PyResult<()>,
+) -> PyResult<Bound<'py, PyAny>> {
+    filled::<u8, N>(py, shape, fill)?.call_method1("view", ("bool",))
+}
+
 /// Returns the dtype of NumPy.
 pub(crate) fn dtype(py: Python<'_>, dtype: Dtype) -> Bound<'_, PyArrayDescr> {
     match dtype {

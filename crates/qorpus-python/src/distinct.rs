@@ -10,7 +10,7 @@ use numpy::{PyArrayDescrMethods, PyArrayMethods, PyUntypedArray, PyUntypedArrayM
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyDict, PyIterator, PyString, PyTuple};
-use qorpus::core::Alphabet;
+use qorpus::core::{Alphabet, Clifford};
 use qorpus::{Corpus, FindOptions, Found, Order, Partition, Remote, TakeRows, Target};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -163,6 +163,9 @@ fn judged(reader: &Corpus, target: &Bound<'_, PyAny>, order: Order) -> PyResult<
     if let Some(letters) = texts(target) {
         return qorpus::circuit_target(&letters.join("; "), reader.recipe()).or_raise(py);
     }
+    if let Some(target) = tableau(reader, target)? {
+        return Ok(target);
+    }
     let dim = alphabet.dim();
     let (array, dtype) = numbers(target, "the unitary")?;
     if array.shape() != [dim; 2] {
@@ -177,6 +180,49 @@ fn judged(reader: &Corpus, target: &Bound<'_, PyAny>, order: Order) -> PyResult<
     };
     let numbers = reader.from_order(array.try_readonly()?.as_slice()?, order);
     Target::new(numbers, dim, is_single).or_raise(py)
+}
+
+/// Converts a tableau, a linear function or a permutation, if the corpus compares tableaus and the
+/// array is of truth values or has one axis.
+fn tableau(reader: &Corpus, target: &Bound<'_, PyAny>) -> PyResult<Option<Target>> {
+    let (py, qubits) = (target.py(), reader.recipe().alphabet().qubits());
+    let compares_tableaus = reader.recipe().space().enumerates().is_some_and(|distinct| distinct.tableaus);
+    let Ok(array) = target.cast::<PyUntypedArray>() else { return Ok(None) };
+    let (kind, shape) = (array.dtype().kind(), array.shape().to_vec());
+    if !compares_tableaus || !(kind == b'b' || shape.len() == 1 && matches!(kind, b'i' | b'u')) {
+        return Ok(None);
+    }
+    if shape.len() == 1 && kind != b'b' {
+        let pattern: Vec<i64> = target.call_method0("tolist")?.extract()?;
+        return Clifford::of_permutation(&pattern, qubits)
+            .or_raise(py)
+            .map(|found| Some(Target::of_clifford(found)));
+    }
+    let bits: Vec<bool> = target.call_method0("ravel")?.call_method0("tolist")?.extract()?;
+    let found = match shape[..] {
+        [rows, columns] if rows == 2 * qubits && columns == rows + 1 => {
+            Target::of_clifford(Clifford::of_rows(&bits, qubits).or_raise(py)?)
+        }
+        [rows, columns] if rows == 2 * qubits && columns == rows => {
+            let signed = bits.chunks_exact(rows).flat_map(|row| row.iter().copied().chain([false]));
+            let signed: Vec<bool> = signed.collect();
+            Target::of_tableau(Clifford::of_rows(&signed, qubits).or_raise(py)?)
+        }
+        [rows, columns] if rows == qubits && columns == rows => {
+            Target::of_clifford(Clifford::of_linear(&bits, qubits).or_raise(py)?)
+        }
+        _ => {
+            let (found, n) = (shape_text(&shape), qubits);
+            let text = format!(
+                "the array of bool has shape {found}; on {n} qubits a linear function has shape ({n}, {n}), and a \
+                 tableau ({0}, {0}), or ({0}, {1}) with signs",
+                2 * n,
+                2 * n + 1
+            );
+            return Err(invalid(py, text));
+        }
+    };
+    Ok(Some(found))
 }
 
 /// Converts an answer for Python.

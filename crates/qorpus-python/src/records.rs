@@ -10,7 +10,7 @@ use crate::{distinct, labels, options, query};
 use numpy::{PyArray1, PyArray2, PyArrayDescr};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyList, PyString, PyTuple};
-use qorpus::core::{Circuit, MAX_GATE_ANGLES};
+use qorpus::core::{BinaryLetters, Circuit, MAX_GATE_ANGLES};
 use qorpus::{Circuits, Corpus, FindOptions, Label, Order, Recipe, Rows};
 use qorpus_cli::json;
 use std::cell::Cell;
@@ -244,6 +244,50 @@ impl Records {
         angles_of(py, self.recipe.alphabet(), &self.read_circuits(py, ids)?)
     }
 
+    /// Compute the tableaus of the circuits of some records: Clifford operators modulo Pauli
+    /// operators and global phases.
+    ///
+    /// Row i is the image of a Pauli operator: of X on qubit i for i < n, of Z on qubit i - n for the
+    /// others. Column j is its X part on qubit j, column n + j its Z part, as in Qiskit's
+    /// `Clifford.symplectic_matrix` and in stim (Aaronson and Gottesman 2004, arXiv:quant-ph/0406196).
+    ///
+    /// Args:
+    ///     ids: a slice; integers in one dimension, in any order and with repetitions, where
+    ///         negative ones count from the end; or a bool array with an entry for each record.
+    ///
+    /// Returns:
+    ///     A new bool array of shape (k, 2n, 2n) for k ids and n qubits.
+    ///
+    /// Raises:
+    ///     qorpus.InvalidArgument: some gate is not a Clifford gate, or the records have no circuits.
+    ///     qorpus.MissingRecord: a record does not exist, or is not generated yet.
+    ///     qorpus.WrongType: `ids` are neither a slice nor integers.
+    ///     qorpus.TooManyRecords: the array does not fit in memory.
+    ///
+    /// Examples:
+    ///     >>> qorpus.Recipe(gates="h,s", qubits=1, words=True, length=(0, 1)).tableaus([1]).astype(int)
+    ///     array([[[0, 1],
+    ///             [1, 0]]])
+    fn tableaus<'py>(&self, py: Python<'py>, ids: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        if !self.has_circuits() {
+            let text =
+                "the records are Haar-random unitaries, which have no tableaus; read them with unitaries()";
+            return Err(invalid(py, text));
+        }
+        let letters = BinaryLetters::symplectic(self.recipe.alphabet()).or_raise(py)?;
+        let circuits = self.read_circuits(py, ids)?;
+        arrays::truths(py, [circuits.len(), letters.size(), letters.size()], |out| {
+            py.detach(|| letters.write_entries(&circuits, out));
+            Ok(())
+        })
+    }
+
+    /// Whether records are told apart by their tableaus.
+    #[getter]
+    fn _has_tableaus(&self) -> bool {
+        self.recipe.space().enumerates().is_some_and(|distinct| distinct.tableaus)
+    }
+
     /// Read the results of `unitaries`, `letters_array` and `angles` together; no angles if no
     /// letter has any. Numbers of letters have shape (k, 0) if the records have no circuits.
     fn _rows<'py>(&self, py: Python<'py>, ids: &Bound<'py, PyAny>) -> PyResult<ReadRows<'py>> {
@@ -446,6 +490,12 @@ impl Records {
             None => there,
         };
         Ok(chosen.ranges().iter().map(|ids| (ids.start, ids.end)).collect())
+    }
+
+    /// Whether an enumeration has every unitary that its gates can make.
+    fn _is_group(&self, py: Python<'_>) -> PyResult<bool> {
+        let reader = self.reader(py)?;
+        py.detach(|| reader.is_group()).or_raise(py)
     }
 
     /// The levels of an enumeration: cost, length, first id, number of records.

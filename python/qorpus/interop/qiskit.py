@@ -333,3 +333,31 @@ def _number(value: Any, of: str) -> float:
     except TypeError as error:
         remedy = "bind it first, for example with assign_parameters"
         raise InvalidArgument(f"{of} has the parameter '{value}' without a value; {remedy}") from error
+
+
+def target_of(value: Any, has_tableaus: bool) -> Any:
+    """Return what `find` takes in place of an object of Qiskit; other values as they are.
+
+    A `Clifford`, a `LinearFunction` and a permutation become arrays where tableaus are compared, and
+    circuits elsewhere. A circuit becomes letters.
+    """
+    if type(value).__module__.partition(".")[0] != "qiskit":
+        return value
+    qiskit = import_module("qiskit")
+    library_of_gates, information = import_module("qiskit.circuit.library"), import_module("qiskit.quantum_info")
+    if isinstance(value, information.Clifford):
+        return np.array(value.tableau, dtype=bool) if has_tableaus else _letters(value.to_circuit())
+    if isinstance(value, (library_of_gates.LinearFunction, library_of_gates.PermutationGate)):
+        if not has_tableaus:
+            circuit = qiskit.QuantumCircuit(value.num_qubits)
+            circuit.append(value, range(value.num_qubits))
+            return _letters(circuit)
+        if isinstance(value, library_of_gates.PermutationGate):
+            return np.array(value.pattern, dtype=np.int64)
+        return np.array(value.linear, dtype=bool)
+    return _letters(value) if isinstance(value, qiskit.QuantumCircuit) else value
+
+
+def _letters(circuit: QuantumCircuit) -> tuple[str, ...]:
+    """Return the letters of a circuit whose global phase may be dropped where it does not count."""
+    return tuple(from_qiskit(circuit, ignore_phase=True))

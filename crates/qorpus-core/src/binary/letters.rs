@@ -3,6 +3,7 @@
 use crate::alphabet::Alphabet;
 use crate::arithmetic::Equivalence;
 use crate::binary::matrix::{BinaryMatrix, Kind, Shape};
+use crate::circuit::Circuits;
 use crate::clifford::Clifford;
 use crate::error::{Error, Result};
 use crate::gate::Gate;
@@ -88,6 +89,30 @@ impl BinaryLetters {
         let mut matrix = self.shape.identity();
         circuit.iter().for_each(|&letter| self.letters[usize::from(letter)].act(&mut matrix));
         matrix
+    }
+
+    /// Returns the number of rows, and of columns, of a matrix.
+    pub fn size(&self) -> usize {
+        self.shape.columns()
+    }
+
+    /// Writes the entries of the matrices of circuits, row-major, each as a byte 0 or 1, to `out`.
+    ///
+    /// # Panics
+    /// If `out` does not have room for exactly one matrix for each circuit, a letter is not in the
+    /// alphabet, or the matrices are permutations, which are numbers and have no entries.
+    pub fn write_entries(&self, circuits: &Circuits, out: &mut [u8]) {
+        let size = self.shape.columns();
+        assert!(self.shape.kind != Kind::Permutation, "numbers are not entries");
+        assert_eq!(out.len(), circuits.len() * size * size, "room for each matrix");
+        for (entries, circuit) in out.chunks_exact_mut(size * size).zip(circuits.iter()) {
+            let matrix = self.matrix(circuit);
+            for (row, entries) in entries.chunks_exact_mut(size).enumerate() {
+                for (entry, column) in entries.iter_mut().zip(&matrix.columns) {
+                    *entry = (column >> row & 1) as u8;
+                }
+            }
+        }
     }
 
     /// Returns the matrix of a Clifford operator; `None` if no circuit of these gates is equal to

@@ -18,7 +18,7 @@ use crate::tables::chunks::totals;
 use crate::tables::claims;
 use crate::tables::label_names::label_names;
 use crate::tables::levels::{self, Level};
-use crate::tables::next_level::is_complete;
+use crate::tables::next_level::{is_complete, is_group};
 use qorpus_core::{Codec, ContentHash, Kernel, Recipe};
 use rusqlite::Connection;
 use std::cell::{Cell, OnceCell, RefCell};
@@ -303,6 +303,15 @@ impl CorpusFile {
         let levels = self.read(levels::levels)?;
         levels::check(&levels).map_err(|reason| not_a_corpus(self.path(), reason))?;
         Ok(levels)
+    }
+
+    /// Returns whether an enumeration has every unitary that its gates can make, however long the
+    /// circuits: they form a finite group. False for another corpus.
+    ///
+    /// # Errors
+    /// As [`levels`](CorpusFile::levels).
+    pub fn is_group(&self) -> Result<bool> {
+        Ok(is_group(self.recipe(), &self.levels()?))
     }
 
     /// Returns whether this is the file at `path`.

@@ -46,6 +46,9 @@ impl Search<'_, BinaryLetters> {
         }
         let matrix = operator.as_ref().and_then(|operator| letters.of_clifford(operator));
         let mut found = self.found(matrix, stop)?;
+        if !target.has_signs() {
+            return Ok(found);
+        }
         if let (Found::Record { circuit, paulis, .. } | Found::Circuit { circuit, paulis }, Some(operator)) =
             (&mut found, operator)
         {

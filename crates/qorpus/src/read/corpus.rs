@@ -216,6 +216,15 @@ impl Corpus {
         self.source.files().next().map_or_else(|| Ok(Vec::new()), |file| file.with(CorpusFile::levels))
     }
 
+    /// Returns whether an enumeration has every unitary of its gates, as [`CorpusFile::is_group`]
+    /// does.
+    ///
+    /// # Errors
+    /// As [`levels`](Corpus::levels).
+    pub fn is_group(&self) -> Result<bool> {
+        self.source.files().next().map_or(Ok(false), |file| file.with(CorpusFile::is_group))
+    }
+
     /// Looks up unitaries as [`CorpusFile::find_many`] does.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! The next level of an enumeration, and its sources.
 
 use crate::tables::levels::Level;
-use qorpus_core::Recipe;
+use qorpus_core::{Distinct, MAX_LENGTH, Recipe};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -45,10 +45,22 @@ pub(crate) fn is_complete(recipe: &Recipe, levels: &[Level]) -> bool {
     !levels.is_empty() && next(recipe, levels).is_none()
 }
 
+/// Returns whether these levels have every unitary that the gates can make, however long or costly
+/// their circuits: a finite group.
+pub(crate) fn is_group(recipe: &Recipe, levels: &[Level]) -> bool {
+    let has_costs = recipe.space().enumerates().is_some_and(Distinct::has_costs);
+    let bounds = (MAX_LENGTH, if has_costs { u32::MAX - 1 } else { 0 });
+    !levels.is_empty() && next_within(recipe, levels, bounds).is_none()
+}
+
 /// Returns the next level: the cheapest and then shortest circuits that may be new.
 pub(crate) fn next(recipe: &Recipe, levels: &[Level]) -> Option<NextLevel> {
-    let (last, longest) = (levels.last()?, recipe.space().lengths().1);
     let most_cost = recipe.space().enumerates()?.most_cost;
+    next_within(recipe, levels, (recipe.space().lengths().1, most_cost))
+}
+
+fn next_within(recipe: &Recipe, levels: &[Level], (longest, most_cost): (usize, u32)) -> Option<NextLevel> {
+    let last = levels.last()?;
     let mut letters_of: BTreeMap<u32, u32> = BTreeMap::new();
     for (letter, cost) in costs(recipe).into_iter().enumerate() {
         *letters_of.entry(cost).or_default() |= 1 << letter;
@@ -66,8 +78,10 @@ pub(crate) fn next(recipe: &Recipe, levels: &[Level]) -> Option<NextLevel> {
         };
         letters_of.keys().filter_map(of).min().filter(|&length| length <= longest)
     };
+    // Circuits of a cost end with a letter, so no level is further than its cost from another.
+    let furthest = most_cost.min(last.cost.saturating_add(letters_of.keys().copied().max()?));
     let (cost, length) = std::iter::once((last.cost, last.length + 1))
-        .chain((last.cost + 1..=most_cost).map(|cost| (cost, 1)))
+        .chain((last.cost + 1..=furthest).map(|cost| (cost, 1)))
         .find_map(|(cost, least)| Some((cost, length_of(cost, least)?)))?;
     let sources = letters_of.iter().filter_map(|(letter_cost, letters)| {
         let before = cost.checked_sub(*letter_cost)?;
