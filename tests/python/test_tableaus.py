@@ -3,11 +3,13 @@
 import itertools
 import json
 import random
+import sqlite3
 from math import factorial
 
 import numpy as np
 import pytest
 import qorpus
+import xxhash
 from command import qorpus as command
 from qiskit import QuantumCircuit
 from qiskit.circuit.library import LinearFunction, PermutationGate
@@ -193,6 +195,9 @@ def test_what_is_no_clifford_is_never_found(cliffords):
     noisy = unitary("h 0; cx 0 1", 2) + 1e-4
     with pytest.raises(qorpus.InvalidArgument, match="1e-6 of a Clifford operator"):
         cliffords.find(noisy)
+    # Numbers of complex64 are near one, which is no proof.
+    single = cliffords.find(unitary("h 0; cx 0 1; x 1", 2).astype(np.complex64))
+    assert single.circuit[-1][0] in "xyz" and not single.proven and 0 < single.distance < single.tolerance == 1e-6
     for wrong, reason in [
         (np.zeros((4, 4), dtype=bool), "not symplectic"),
         (np.ones((2, 2), dtype=bool), "no inverse"),
@@ -256,6 +261,61 @@ def test_threads_memory_and_resuming_change_nothing(tmp_path):
     letters = corpus.circuits(slice(None))
     found = corpus.find_many([list(circuit) for circuit in letters[:500]])
     assert [answer.id for answer in found] == list(range(500))
+
+
+def key_of(circuit, gates, qubits):
+    """The key of a circuit as docs/format.md specifies it."""
+    size = {"swap": qubits, "cx": qubits}.get(gates, 2 * qubits)
+    permutation = gates == "swap"
+    columns = list(range(size)) if permutation else [1 << k for k in range(size)]
+    for letter in circuit:
+        name, *places = letter.split()
+        places = [int(place) for place in places]
+        zs = [qubits + place for place in places]
+        if name == "swap":
+            a, b = places
+            columns[a], columns[b] = columns[b], columns[a]
+        elif name == "cx":
+            columns[places[1]] ^= columns[places[0]]
+            if size == 2 * qubits:
+                columns[zs[0]] ^= columns[zs[1]]
+        elif name == "h":
+            columns[places[0]], columns[zs[0]] = columns[zs[0]], columns[places[0]]
+        elif name == "s":
+            columns[zs[0]] ^= columns[places[0]]
+    bits = (qubits - 1).bit_length() if permutation else size
+    if size * bits > 128:
+        return xxhash.xxh3_128_intdigest(b"".join(column.to_bytes(4, "little") for column in columns))
+    key = sum(column << bits * k for k, column in enumerate(columns))
+    for _ in range(2):
+        key = key * 0x9E3779B97F4A7C15F39CC0605CEDC835 % 2**128
+        key ^= key >> 64
+    return key
+
+
+@pytest.mark.parametrize(
+    ("gates", "qubits", "up_to", "length"), [("swap", 6, "phase", 6), ("cx", 4, "phase", 4), ("h,s,cx", 3, "pauli", 5), ("h,s,cx", 6, "pauli", 2)]
+)
+def test_the_index_has_the_keys_of_the_specification(tmp_path, gates, qubits, up_to, length):
+    path = tmp_path / "keys.db"
+    coupling = "line" if qubits > 5 else "all"
+    corpus = qorpus.distinct(path, gates=gates, qubits=qubits, coupling=coupling, max_length=length, up_to=up_to)
+    with sqlite3.connect(path) as connection:
+        blocks = dict(connection.execute("select place, entries from keys"))
+    connection.close()
+    for number, level in enumerate(corpus.levels):
+        count = max(1, -(-len(level.ids) // 128))
+        bits = (count - 1).bit_length()
+        expected = sorted(key_of(circuit, gates, qubits) for circuit in corpus.circuits(level.ids))
+        parts = []
+        for block in range(1 << bits):
+            mine = [key for key in expected if key >> 128 - bits == block]
+            entries = blocks[(number << 40) + block]
+            assert [key << bits >> 88 & (1 << 40) - 1 for key in mine] == [
+                int.from_bytes(entries[5 * k : 5 * k + 5], "big") for k in range(len(mine))
+            ]
+            parts += mine
+        assert len(set(parts)) == len(level.ids)
 
 
 def test_the_command_says_that_a_group_is_complete(tmp_path):

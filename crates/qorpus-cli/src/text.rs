@@ -130,7 +130,7 @@ pub(crate) fn found(out: &mut dyn Write, recipe: &Recipe, found: &Found) -> Resu
             writeln!(out, "proven: no circuit with a cost of up to {cost} implements this unitary")
         }
         Found::Never => writeln!(out, "proven: no circuit over these gates implements this unitary"),
-        Found::Near { id, circuit, distance, tolerance } => {
+        Found::Near { id, circuit, distance, tolerance, .. } => {
             writeln!(out, "{STRONG}{whole}{STRONG:#}")?;
             let record = match id {
                 Some(id) => format!("record {}", grouped(*id)),

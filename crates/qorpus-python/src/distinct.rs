@@ -243,7 +243,10 @@ pub(crate) fn answer<'py>(py: Python<'py>, found: &Found, alphabet: &Alphabet) -
         Found::Never => (None, None),
         Found::BeyondLength(length) => (None, Some(*length as u64)),
         Found::BeyondCost(cost) => (None, Some((*cost).into())),
-        Found::Near { id, distance, tolerance, .. } => {
+        Found::Near { id, paulis, distance, tolerance, .. } => {
+            if !paulis.letters().is_empty() {
+                more.set_item("paulis", paulis.letters().len())?;
+            }
             more.set_item("nearest", id)?;
             more.set_item("distance", distance)?;
             more.set_item("tolerance", tolerance)?;

@@ -129,6 +129,10 @@ fn the_corpus_is_the_same() {
         recipe("rx(0.3),ry(1),h", 1, 7, Equivalence::Exact),
         // Letters one by one.
         listed("h 0; s 0; cx 0 1; cx 1 2", 9),
+        // Tableaus, linear functions and permutations.
+        recipe("h,s,cx", 3, 6, Equivalence::Pauli),
+        recipe("cx", 4, 5, Equivalence::GlobalPhase),
+        recipe("swap", 5, 11, Equivalence::Exact),
     ] {
         let directory = tempfile::tempdir().unwrap();
         let [here, there, both] = ["here.db", "there.db", "both.db"].map(|name| directory.path().join(name));

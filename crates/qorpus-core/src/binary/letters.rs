@@ -16,10 +16,6 @@ const MAX_PLACES: usize = 6;
 /// The largest difference of an entry of a gate from 0 or 1 in a permutation of basis vectors.
 const GATE_TOLERANCE: f64 = 1e-12;
 
-/// The largest difference of a precise unitary's entries from 0 or 1 in a permutation of basis
-/// vectors.
-const UNITARY_TOLERANCE: f64 = 1e-9;
-
 /// The letters of an alphabet, as they act on binary matrices.
 #[derive(Debug, Clone)]
 pub struct BinaryLetters {
@@ -138,9 +134,9 @@ impl BinaryLetters {
         is_linear.then(|| self.of_linear(xs)).flatten()
     }
 
-    /// Returns the matrix of a unitary, row-major, qubit 0 most significant, whose entries are within
-    /// `error`; `None` as [`of_clifford`](BinaryLetters::of_clifford), or if it is not within 1e-6 of
-    /// a Clifford operator.
+    /// Returns the matrix of a unitary, row-major, qubit 0 most significant, from which its entries
+    /// differ by at most `error`, or by 1e-6 up to Pauli operators; `None` as
+    /// [`of_clifford`](BinaryLetters::of_clifford), or if there is none so near.
     ///
     /// Takes time in O(n 4^n).
     ///
@@ -156,7 +152,7 @@ impl BinaryLetters {
         let turn =
             if self.up_to.ignores_phase() { first.conj() / first.norm_sqr().sqrt() } else { Complex64::ONE };
         let turned: Vec<_> = unitary.iter().map(|entry| entry * turn).collect();
-        self.of_linear(&linear_function(&turned, qubits, error.max(UNITARY_TOLERANCE))?)
+        self.of_linear(&linear_function(&turned, qubits, error)?)
     }
 
     /// Returns the matrix of a linear function, given by columns; `None` if it had to be a

@@ -161,7 +161,7 @@ mod tests {
             let letters = BinaryLetters::new(&alphabet, up_to).unwrap();
             let word: Vec<_> = word.iter().map(|letter| letter % letters.letters()).collect();
             let unitary = naive::unitary(&alphabet, &word, &[]);
-            prop_assert_eq!(letters.of_unitary(&unitary, 0.0), Some(letters.matrix(&word)));
+            prop_assert_eq!(letters.of_unitary(&unitary, 1e-9), Some(letters.matrix(&word)));
         }
     }
 
@@ -174,7 +174,7 @@ mod tests {
         let has = |gates: &str, up_to, text: &str| {
             let letters = BinaryLetters::new(&alphabet(gates, 2, Coupling::All), up_to).unwrap();
             let operator = Clifford::of_circuit(&every, &every.circuit(text).unwrap()).unwrap();
-            let of_unitary = letters.of_unitary(&unitary(text), 0.0).is_some();
+            let of_unitary = letters.of_unitary(&unitary(text), 1e-9).is_some();
             if up_to != Equivalence::Exact {
                 assert_eq!(of_unitary, letters.of_clifford(&operator).is_some(), "{gates} {text}");
             }

@@ -13,6 +13,9 @@ use std::ops::Range;
 /// Records between two calls of `stop`.
 const STOP_RECORDS: usize = 1 << 16;
 
+/// The largest difference of an entry at which a matrix is a linear function.
+const EXACT_DISTANCE: f64 = 1e-9;
+
 /// The mean number of entries whose keys begin with the same bits.
 const BUCKET_ENTRIES: usize = 4;
 
@@ -186,7 +189,7 @@ impl DistanceTable {
             Letters::Exact(letters) => self.find_dense(letters, unitary),
             Letters::Approximate(letters) => self.find_dense(letters, unitary),
             Letters::Binary(letters) => {
-                self.find_adjoint(letters, &letters.adjoint(&letters.of_unitary(unitary, 0.0)?))
+                self.find_adjoint(letters, &letters.adjoint(&letters.of_unitary(unitary, EXACT_DISTANCE)?))
             }
         }
     }

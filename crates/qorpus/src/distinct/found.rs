@@ -35,6 +35,8 @@ pub enum Found {
         id: Option<u64>,
         /// Its circuit.
         circuit: Vec<u16>,
+        /// The Pauli operators after it, as of a record.
+        paulis: PauliProduct,
         /// The largest difference between entries, up to phase if the enumeration is.
         distance: f64,
         /// The tolerance.
@@ -57,8 +59,9 @@ impl Found {
     /// after it.
     pub fn letters(&self, alphabet: &Alphabet) -> Option<Vec<String>> {
         let (circuit, paulis) = match self {
-            Found::Record { circuit, paulis, .. } | Found::Circuit { circuit, paulis } => (circuit, *paulis),
-            Found::Near { circuit, .. } => (circuit, PauliProduct::default()),
+            Found::Record { circuit, paulis, .. }
+            | Found::Circuit { circuit, paulis }
+            | Found::Near { circuit, paulis, .. } => (circuit, *paulis),
             _ => return None,
         };
         let letters = circuit.iter().map(|&letter| alphabet.letters()[usize::from(letter)].text.clone());

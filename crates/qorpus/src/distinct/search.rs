@@ -174,7 +174,13 @@ impl<A: DenseArithmetic> Search<'_, A> {
         }
         let rivals = letters.near(target.numbers(), rival_distance);
         let is_meant = self.nearest(&rivals, rival_distance)?.within == 0;
-        Ok(is_meant.then_some(Found::Near { id: None, circuit, distance, tolerance }))
+        Ok(is_meant.then_some(Found::Near {
+            id: None,
+            circuit,
+            paulis: PauliProduct::default(),
+            distance,
+            tolerance,
+        }))
     }
 
     /// Compares the target with the records to which these unitaries lead.
@@ -211,7 +217,7 @@ pub(super) fn judge(
     let circuit = corpus.circuit(id)?;
     let is_clear = options.tolerance.is_some() || second > tolerance.min(CLEAR_RATIO * distance);
     Ok(match within > 0 && is_clear {
-        true => Found::Near { id: Some(id), circuit, distance, tolerance },
+        true => Found::Near { id: Some(id), circuit, paulis: PauliProduct::default(), distance, tolerance },
         false => Found::Unclear { nearest: Some((id, circuit, distance)), tolerance, within },
     })
 }
