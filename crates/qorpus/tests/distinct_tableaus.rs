@@ -94,7 +94,7 @@ fn other_recipes_are_refused() {
         r#"{"format_version":2,"qubits":2,"gates":["h","s","cx"],"coupling":"all","length":[0,3],"#
             .to_owned()
             + r#""space":{"distinct":{"up_to":"pauli","costs":[0,0,0],"most_cost":0,"tableaus":true}},"#
-            + r#""dtype":"complex128","unitaries":false,"chunk_records":4096}"#
+            + r#""dtype":"complex128","unitaries":false,"chunk_records":6483}"#
     );
     assert!(Recipe::from_json(&json).is_ok());
     for (from, to) in [
