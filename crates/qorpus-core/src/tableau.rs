@@ -9,6 +9,7 @@
 use crate::alphabet::{Alphabet, MAX_QUBITS};
 use crate::error::{Error, Result};
 use num_complex::Complex64;
+use std::slice;
 
 /// The largest number of qubits of a gate.
 const MAX_GATE_QUBITS: usize = 3;
@@ -64,9 +65,11 @@ impl Tableau {
     pub fn inverse(&self) -> Tableau {
         let mut inverse = Tableau { columns: [0; 2 * MAX_QUBITS], qubits: self.qubits };
         for row in 0..2 * self.qubits {
-            let entries = self.row_of_inverse(row);
-            for column in 0..2 * self.qubits {
-                inverse.columns[self.place(column)] |= (entries >> column & 1) << row;
+            let parts = self.row_of_inverse(row, self.qubits);
+            for (part, columns) in parts.iter().zip(inverse.columns.chunks_exact_mut(MAX_QUBITS)) {
+                for (qubit, column) in columns[..self.qubits].iter_mut().enumerate() {
+                    *column |= (part >> qubit & 1) << row;
+                }
             }
         }
         inverse
@@ -81,13 +84,12 @@ impl Tableau {
         self.columns[self.place(column)] >> row & 1 == 1
     }
 
-    /// Returns a row of the inverse, column j as bit j. The inverse is Ω M^T Ω: rows and columns
-    /// exchange places, and X and Z.
-    #[inline]
-    pub(crate) fn row_of_inverse(&self, row: usize) -> u16 {
-        let n = self.qubits;
-        let column = u32::from(self.columns[self.place(if row < n { row + n } else { row - n })]);
-        (column >> n | column << n & ((1 << (2 * n)) - 1)) as u16
+    /// Returns a row of the inverse, on as many `qubits`: its X part and its Z part, qubit q as bit q.
+    /// The inverse is Ω M^T Ω: rows and columns exchange places, and X and Z.
+    #[inline(always)]
+    pub(crate) fn row_of_inverse(&self, row: usize, qubits: usize) -> [u16; 2] {
+        let place = if row < qubits { MAX_QUBITS + row } else { row - qubits };
+        [self.columns[place] >> qubits, self.columns[place] & ((1 << qubits) - 1)]
     }
 
     fn place(&self, column: usize) -> usize {
@@ -147,14 +149,15 @@ impl Pauli {
 #[derive(Debug, Clone)]
 pub struct TableauLetters {
     qubits: usize,
+    /// The most columns on which a letter acts.
+    columns: usize,
     letters: Vec<TableauLetter>,
 }
 
-/// The columns of a letter's qubits: each new one is the sum of some old ones.
+/// The columns of a letter's qubits: each new one is the sum of some old ones. The first repeats if
+/// there are fewer, so that all letters of an alphabet act alike, without branches.
 #[derive(Debug, Clone)]
 struct TableauLetter {
-    /// The number of columns.
-    columns: usize,
     places: [u8; 2 * MAX_GATE_QUBITS],
     /// For each new column and each old one, all bits if the old one is a summand, else none.
     summands: [[u16; 2 * MAX_GATE_QUBITS]; 2 * MAX_GATE_QUBITS],
@@ -172,22 +175,23 @@ impl TableauLetters {
             tableau.ok_or_else(|| Error::NotClifford { gate: gate.name().into() })
         });
         let gates: Vec<Tableau> = gates.collect::<Result<_>>()?;
+        let columns = 2 * gates.iter().map(|gate| gate.qubits).max().unwrap_or(0);
         let letters = alphabet.letters().iter().map(|letter| {
             let gate = &gates[letter.gate];
-            let columns = 2 * gate.qubits;
             let mut summands = [[0; 2 * MAX_GATE_QUBITS]; 2 * MAX_GATE_QUBITS];
-            for (new, summands) in summands.iter_mut().enumerate().take(columns) {
-                for (old, summand) in summands.iter_mut().enumerate().take(columns) {
+            for (new, summands) in summands.iter_mut().enumerate() {
+                let new = if new < 2 * gate.qubits { new } else { 0 };
+                for (old, summand) in summands.iter_mut().enumerate().take(2 * gate.qubits) {
                     *summand = if gate.entry(old, new) { u16::MAX } else { 0 };
                 }
             }
             let xs = letter.qubits.iter().map(|&qubit| qubit as u8);
             let zs = letter.qubits.iter().map(|&qubit| (MAX_QUBITS + qubit) as u8);
-            let mut places = [0; 2 * MAX_GATE_QUBITS];
+            let mut places = [letter.qubits[0] as u8; 2 * MAX_GATE_QUBITS];
             places.iter_mut().zip(xs.chain(zs)).for_each(|(place, column)| *place = column);
-            TableauLetter { columns, places, summands }
+            TableauLetter { places, summands }
         });
-        Ok(TableauLetters { qubits: alphabet.qubits(), letters: letters.collect() })
+        Ok(TableauLetters { qubits: alphabet.qubits(), columns, letters: letters.collect() })
     }
 
     /// Returns the number of qubits.
@@ -199,13 +203,28 @@ impl TableauLetters {
     ///
     /// # Panics
     /// If the letter is not in the alphabet.
-    #[inline]
     pub fn act(&self, letter: u16, tableau: &mut Tableau) {
-        let TableauLetter { columns, places, summands } = &self.letters[usize::from(letter)];
-        match columns {
-            2 => tableau.combine::<2>(places, summands),
-            4 => tableau.combine::<4>(places, summands),
-            _ => tableau.combine::<6>(places, summands),
+        self.act_on_each(&[Some(letter)], slice::from_mut(tableau));
+    }
+
+    /// Lets each letter act on the tableau in its place.
+    ///
+    /// # Panics
+    /// If a letter is not in the alphabet.
+    pub(crate) fn act_on_each(&self, letters: &[Option<u16>], tableaus: &mut [Tableau]) {
+        match self.columns {
+            2 => self.combine_each::<2>(letters, tableaus),
+            4 => self.combine_each::<4>(letters, tableaus),
+            _ => self.combine_each::<6>(letters, tableaus),
+        }
+    }
+
+    #[inline]
+    fn combine_each<const N: usize>(&self, letters: &[Option<u16>], tableaus: &mut [Tableau]) {
+        for (letter, tableau) in letters.iter().zip(tableaus) {
+            if let Some(letter) = *letter {
+                tableau.combine::<N>(&self.letters[usize::from(letter)]);
+            }
         }
     }
 
@@ -219,22 +238,18 @@ impl TableauLetters {
 
 impl Tableau {
     /// Replaces `N` columns by sums of them.
-    #[inline]
-    fn combine<const N: usize>(
-        &mut self,
-        places: &[u8; 2 * MAX_GATE_QUBITS],
-        summands: &[[u16; 2 * MAX_GATE_QUBITS]; 2 * MAX_GATE_QUBITS],
-    ) {
+    #[inline(always)]
+    fn combine<const N: usize>(&mut self, TableauLetter { places, summands }: &TableauLetter) {
         let mut old = [0; N];
         for (old, &place) in old.iter_mut().zip(places) {
-            *old = self.columns[usize::from(place)];
+            *old = self.columns[usize::from(place) % (2 * MAX_QUBITS)];
         }
         for (&place, summands) in places.iter().zip(summands).take(N) {
             let mut sum = 0;
             for k in 0..N {
                 sum ^= old[k] & summands[k];
             }
-            self.columns[usize::from(place)] = sum;
+            self.columns[usize::from(place) % (2 * MAX_QUBITS)] = sum;
         }
     }
 }

@@ -268,6 +268,20 @@ impl Environments {
     pub fn check(&self, actions: &[i64], which: Option<&[bool]>) -> Result<()> {
         assert_eq!(actions.len(), self.len(), "an action for each environment");
         assert!(which.is_none_or(|which| which.len() == self.len()), "a place for each environment");
+        let letters = self.task.alphabet.letters().len() as u64;
+        let can_act = |(&action, &is_running): (&i64, &bool)| ((action as u64) < letters) & is_running;
+        let actors = actions.iter().zip(&self.is_running);
+        // Without branches: an action is hardly ever wrong.
+        let are_right = match which {
+            None => actors.fold(true, |all, actor| all & can_act(actor)),
+            Some(which) => actors.zip(which).fold(true, |all, (actor, acts)| all & (can_act(actor) | !acts)),
+        };
+        if are_right { Ok(()) } else { self.check_each(actions, which) }
+    }
+
+    /// Checks one action after the other.
+    #[cold]
+    fn check_each(&self, actions: &[i64], which: Option<&[bool]>) -> Result<()> {
         let letters = self.task.alphabet.letters().len();
         for (index, &action) in actions.iter().enumerate() {
             if which.is_some_and(|which| !which[index]) {
@@ -403,13 +417,7 @@ impl Environments {
     /// # Panics
     /// If `out` has another size.
     pub fn masks(&self, out: &mut [i8]) {
-        let Task { alphabet, undone, .. } = &*self.task;
-        assert_eq!(out.len(), self.len() * alphabet.letters().len(), "room for each letter");
-        out.fill(1);
-        let masks = out.chunks_exact_mut(alphabet.letters().len());
-        for (last, mask) in self.last_letters.iter().zip(masks) {
-            last.write_mask(alphabet.qubits(), undone, mask);
-        }
+        self.task.undone.write_masks(&self.last_letters, out);
     }
 }
 

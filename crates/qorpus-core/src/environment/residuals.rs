@@ -3,6 +3,7 @@
 //! A residual is R = U A†, for the unitary U of a target and A of the letters so far. Its adjoint
 //! S = A U† is stored, on which a new letter acts as on any unitary.
 
+use crate::alphabet::MAX_QUBITS;
 use crate::channel::pauli_transfer;
 use crate::environment::targets::{TargetForms, Targets};
 use crate::environment::task::{ResidualArithmetic, Task};
@@ -14,9 +15,12 @@ use num_complex::Complex64;
 /// The number of residuals whose channels are computed at once.
 const CHANNELS: usize = 32;
 
+/// The bits of a byte.
+const BITS: usize = 8;
+
 /// The bits of each byte, one a byte.
-static BYTES_OF_BITS: [[i8; 8]; 256] = {
-    let mut table = [[0; 8]; 256];
+static BYTES_OF_BITS: [[i8; BITS]; 256] = {
+    let mut table = [[0; BITS]; 256];
     let mut at = 0;
     while at < 8 * 256 {
         table[at / 8][at % 8] = ((at / 8) >> (at % 8) & 1) as i8;
@@ -101,11 +105,10 @@ impl Residuals {
             }
             (Residuals::Tableaus(tableaus), ResidualArithmetic::Tableaus(own)) => {
                 let identity = Tableau::identity(own.qubits());
-                for ((tableau, letter), solved) in tableaus.iter_mut().zip(letters).zip(solved) {
-                    if let Some(letter) = *letter {
-                        own.act(letter, tableau);
-                        *solved = *tableau == identity;
-                    }
+                own.act_on_each(letters, tableaus);
+                // Not before all letters have acted: columns that were just written are slow to read.
+                for ((tableau, letter), solved) in tableaus.iter().zip(letters).zip(solved) {
+                    *solved = if letter.is_some() { *tableau == identity } else { *solved };
                 }
             }
             _ => unreachable!("residuals have the form of the task"),
@@ -175,16 +178,43 @@ impl Residuals {
     /// If they are unitaries.
     pub(crate) fn observe_tableaus(&self, task: &Task, out: &mut [i8]) {
         let Residuals::Tableaus(tableaus) = self else { unreachable!("residuals are tableaus") };
-        let columns = 2 * task.alphabet.qubits();
-        let rows = tableaus.iter().flat_map(|tableau| (0..columns).map(|row| tableau.row_of_inverse(row)));
-        for (start, row) in (0..).step_by(columns).zip(rows) {
-            let [first, second] = row.to_le_bytes().map(|bits| BYTES_OF_BITS[usize::from(bits)]);
-            // Eight bytes at once: the next row overwrites the excess.
-            if let (true, Some(to)) = (columns <= 8, out[start..].first_chunk_mut()) {
-                *to = first;
-            } else {
-                out[start..][..columns].copy_from_slice(&[first, second].as_flattened()[..columns]);
-            }
+        match task.alphabet.qubits() {
+            1 => write_inverses::<1>(tableaus, out),
+            2 => write_inverses::<2>(tableaus, out),
+            3 => write_inverses::<3>(tableaus, out),
+            4 => write_inverses::<4>(tableaus, out),
+            5 => write_inverses::<5>(tableaus, out),
+            6 => write_inverses::<6>(tableaus, out),
+            7 => write_inverses::<7>(tableaus, out),
+            _ => write_inverses::<8>(tableaus, out),
+        }
+    }
+}
+
+/// Writes the inverse of each tableau, row by row.
+fn write_inverses<const QUBITS: usize>(tableaus: &[Tableau], out: &mut [i8]) {
+    let size = (2 * QUBITS).pow(2);
+    for (index, tableau) in tableaus.iter().enumerate() {
+        let to = &mut out[index * size..];
+        if to.len() >= size + BITS {
+            write_inverse::<QUBITS>(tableau, to);
+        } else {
+            let mut room = [0; (2 * MAX_QUBITS).pow(2) + BITS];
+            write_inverse::<QUBITS>(tableau, &mut room);
+            to[..size].copy_from_slice(&room[..size]);
+        }
+    }
+}
+
+/// Writes the inverse of a tableau, and up to eight more bytes.
+#[inline(always)]
+fn write_inverse<const QUBITS: usize>(tableau: &Tableau, out: &mut [i8]) {
+    let out = &mut out[..(2 * QUBITS).pow(2) + BITS];
+    for row in 0..2 * QUBITS {
+        for (part, bits) in tableau.row_of_inverse(row, QUBITS).into_iter().enumerate() {
+            // Eight bytes at once: what is written next overwrites the excess.
+            let bytes = &BYTES_OF_BITS[usize::from(bits) % BYTES_OF_BITS.len()];
+            out[(2 * row + part) * QUBITS..][..BITS].copy_from_slice(bytes);
         }
     }
 }

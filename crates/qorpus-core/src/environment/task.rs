@@ -49,7 +49,7 @@ pub struct Task {
     pub(crate) alphabet: Alphabet,
     pub(crate) arithmetic: ResidualArithmetic,
     /// For each letter, the letters on the same qubits that undo it.
-    pub(crate) undone: Vec<Undone>,
+    pub(crate) undone: Undone,
     /// The lengths of random targets at first.
     pub(crate) length: Option<(usize, usize)>,
     pub(crate) max_steps: usize,
@@ -137,7 +137,7 @@ impl Task {
                 (ResidualArithmetic::Tableaus(letters), undone_by)
             }
         };
-        let undone = Undone::letters(&alphabet, undone_by);
+        let undone = Undone::new(&alphabet, undone_by);
         let fingerprint = fingerprint(&alphabet, equality, max_steps);
         Ok(Task { alphabet, arithmetic, undone, length, max_steps, costs, bonus, fingerprint })
     }
