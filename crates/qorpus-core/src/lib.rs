@@ -11,7 +11,7 @@
 //! down this list, as `tests/python/test_layers.py` enforces:
 //!
 //! ```text
-//! environment  episodes in which letters compile a target
+//! environment  episodes in which letters compile a target (feature `environments`, with tableau)
 //! order        permutations and splits of ids, splits by unitary
 //! codec        records to the bytes of a chunk and back
 //! recipe       everything that decides the records; JSON and hash
@@ -58,6 +58,7 @@ mod circuit;
 mod clifford;
 mod codec;
 mod drawing;
+#[cfg(feature = "environments")]
 mod environment;
 mod error;
 mod exact;
@@ -72,6 +73,7 @@ mod recipe;
 mod simd;
 mod space;
 mod splitmix;
+#[cfg(feature = "environments")]
 mod tableau;
 mod target;
 
@@ -91,8 +93,11 @@ pub use codec::content_hash::ContentHash;
 pub use codec::labels::PackedLabels;
 pub use codec::layout::Codec;
 pub use drawing::{Drawing, PlacedLetter, draw};
+#[cfg(feature = "environments")]
 pub use environment::targets::Targets;
+#[cfg(feature = "environments")]
 pub use environment::task::{EQUALITY_TOLERANCE, Equality, Task};
+#[cfg(feature = "environments")]
 pub use environment::{Environments, MAX_ATTEMPTS, MAX_ENVIRONMENTS, Outcomes};
 pub use error::{Error, Result};
 pub use exact::batch::ExactProducts;
@@ -119,5 +124,6 @@ pub use recipe::{FORMAT_VERSION, Recipe};
 pub use space::constraints::Constraints;
 pub use space::distinct::Distinct;
 pub use space::{Space, SpaceKind};
+#[cfg(feature = "environments")]
 pub use tableau::{Tableau, TableauLetters};
 pub use target::{Target, distance};

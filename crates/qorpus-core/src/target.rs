@@ -7,6 +7,7 @@
 use crate::arithmetic::Equivalence;
 use crate::clifford::Clifford;
 use crate::error::{Error, Result};
+#[cfg(feature = "environments")]
 use crate::gate::standard::diagonal;
 use crate::gate::unitarity_residual;
 use num_complex::Complex64;
@@ -151,6 +152,7 @@ pub fn distance(one: &[Complex64], other: &[Complex64], up_to: Equivalence) -> f
 }
 
 /// Returns whether a unitary is the identity within a tolerance.
+#[cfg(feature = "environments")]
 pub(crate) fn is_identity(unitary: &[Complex64], up_to: Equivalence, tolerance: f64) -> bool {
     let identity = diagonal(&vec![Complex64::ONE; unitary.len().isqrt()]);
     distance(unitary, &identity, up_to) <= tolerance

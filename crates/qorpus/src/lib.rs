@@ -15,14 +15,16 @@
 //! # Ok::<(), qorpus::Error>(())
 //! ```
 //!
-//! Two features are off by default, because their libraries take most of a first build: `parquet`
-//! exports to `.parquet`, and `buckets` reads and writes sharded corpora in S3-compatible stores.
-//! Without them such paths are an [`Error::MissingFeature`].
+//! Three features are off by default, because they lengthen a first build. `parquet` exports to
+//! `.parquet`, and `buckets` reads and writes sharded corpora in S3-compatible stores. Without them
+//! such paths are an [`Error::MissingFeature`]. `environments` adds `ParallelEnvironments`, batches
+//! of environments in which letters compile targets, and `DistanceTable`.
 //!
 //! Linux only: the writers' lock is an open-file-description lock.
 
 mod corpus;
 mod distinct;
+#[cfg(feature = "environments")]
 mod environments;
 mod error;
 mod export;
@@ -44,6 +46,7 @@ mod verify;
 pub use corpus::corpus_file::{CorpusFile, Summary};
 pub use corpus::ids::Ids;
 pub use corpus::record::Record;
+#[cfg(feature = "environments")]
 pub use distinct::distance_table::{Distance, DistanceTable};
 pub use distinct::enumerate::{enumerate, enumerate_remote};
 pub use distinct::found::Found;
@@ -52,6 +55,7 @@ pub use distinct::progress::{EnumerateProgress, Phase};
 pub use distinct::remote::{Remote, TakeRows};
 pub use distinct::target::{circuit_target, circuit_unitary, read_npy};
 pub use distinct::worker::RemoteWorker;
+#[cfg(feature = "environments")]
 pub use environments::ParallelEnvironments;
 pub use error::{ChunkDamage, Error, Result};
 pub use export::file::export;
@@ -61,6 +65,7 @@ pub use ops::plan::{Machine, Plan, Way, plan};
 pub use ops::verify::{repair, verify};
 pub use options::alphabet::{DEFAULT_COUPLING, DEFAULT_QUBITS};
 pub use options::distinct::{DistinctOptions, EnumerateOptions, FindOptions};
+#[cfg(feature = "environments")]
 pub use options::environment::{EnvironmentOptions, Observation};
 pub use options::gates::{GateOption, Gates};
 pub use options::job::{Durability, GenerateOptions, Part, PlanOptions};

@@ -15,6 +15,8 @@
 
 pub(crate) mod free_letter;
 pub(crate) mod free_numbers;
+#[cfg(feature = "environments")]
+mod letter_each;
 pub(crate) mod letter_rows;
 pub mod naive;
 pub(crate) mod prefix_cache;
@@ -124,20 +126,6 @@ impl Kernel {
         }
     }
 
-    /// Returns the indices of the real and the imaginary part of an entry in the representation of
-    /// this kernel.
-    pub(crate) fn place(&self, row: usize, column: usize) -> [usize; 2] {
-        match &self.letters {
-            PreparedLetters::Small(_) => [0, 1].map(|part| 2 * (column * self.dim + row) + part),
-            PreparedLetters::Rows(_) => [0, self.dim].map(|half| 2 * row * self.dim + column + half),
-        }
-    }
-
-    /// Lets a letter act on each of some unitaries, in the representation of this kernel.
-    pub(crate) fn act_on_each(&self, letters: &[Option<u16>], unitaries: &mut [f64]) {
-        self.run(LetterEach { letters, unitaries });
-    }
-
     /// Does work in the representation of this kernel, with its vector instructions.
     fn run(&self, task: impl RepresentationTask) {
         self.instructions.run(InRepresentation { kernel: self, task });
@@ -209,24 +197,6 @@ impl<T: RepresentationTask> InRepresentation<'_, T> {
             (Rows(letters), 2) => task.run(&SplitRows::<2, [f64; 2]>::new(letters, dim)),
             (Rows(letters), 4) => task.run(&SplitRows::<4, [f64; 4]>::new(letters, dim)),
             (Rows(letters), _) => task.run(&SplitRows::<8, V>::new(letters, dim)),
-        }
-    }
-}
-
-/// Unitaries, and a letter for each that acts on it, if there is one.
-struct LetterEach<'a> {
-    letters: &'a [Option<u16>],
-    unitaries: &'a mut [f64],
-}
-
-impl RepresentationTask for LetterEach<'_> {
-    #[inline(always)]
-    fn run(self, representation: &impl Representation) {
-        let unitaries = self.unitaries.chunks_exact_mut(representation.size());
-        for (unitary, letter) in unitaries.zip(self.letters) {
-            if let Some(letter) = *letter {
-                representation.act(letter, unitary);
-            }
         }
     }
 }

@@ -75,6 +75,7 @@ impl AlignedBuffer {
     }
 
     /// Returns a buffer of `len` zeros; `None` if there is no memory for it.
+    #[cfg(feature = "environments")]
     pub(crate) fn try_zeros(len: usize) -> Option<AlignedBuffer> {
         let mut lines = Vec::new();
         lines.try_reserve_exact(len.div_ceil(8)).ok()?;

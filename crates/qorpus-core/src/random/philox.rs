@@ -80,6 +80,7 @@ pub(crate) fn consecutive_blocks(first: u64, block: u64, key: [u32; 2], to: &mut
 
 /// Returns a number below `range` that depends on `record` and `key` alone, and not on the record's
 /// letters: its words have 2 as the last word of the counter.
+#[cfg(feature = "environments")]
 pub(crate) fn number_below(record: u64, key: [u32; 2], range: u64) -> u64 {
     let product = RangeProduct::new(range);
     let words = (0..).flat_map(|block| philox([[record], [record >> 32], [block], [2]], key));

@@ -13,6 +13,7 @@ pub(crate) mod candidate;
 pub(crate) mod commit;
 pub(crate) mod context;
 pub(crate) mod dedup;
+#[cfg(feature = "environments")]
 pub(crate) mod distance_table;
 pub(crate) mod enumerate;
 pub(crate) mod expand;

@@ -3,6 +3,7 @@
 pub(crate) mod alphabet;
 mod by_gate;
 pub(crate) mod distinct;
+#[cfg(feature = "environments")]
 pub(crate) mod environment;
 pub(crate) mod gate_file;
 pub(crate) mod gates;

@@ -4,6 +4,7 @@
 use crate::corpus::corpus_file::{CorpusFile, Summary};
 use crate::corpus::ids::Ids;
 use crate::corpus::unitary_buffer::UnitaryBufferPool;
+#[cfg(feature = "environments")]
 use crate::distinct::distance_table::DistanceTable;
 use crate::distinct::found::Found;
 use crate::error::{Error, Result, io, other_recipe};
@@ -246,6 +247,7 @@ impl Corpus {
     ///
     /// # Errors
     /// A corpus that enumerates nothing or has no level yet, or the file cannot be read.
+    #[cfg(feature = "environments")]
     pub fn distance_table(&self, stop: &mut dyn FnMut() -> bool) -> Result<Option<DistanceTable>> {
         self.searchable()?.with(|corpus| corpus.distance_table(stop))
     }
