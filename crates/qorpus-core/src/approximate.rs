@@ -9,7 +9,7 @@
 //! between.
 
 use crate::alphabet::Alphabet;
-use crate::arithmetic::{Arithmetic, DenseArithmetic, BATCH_LANES, Equivalence, Tolerance};
+use crate::arithmetic::{Arithmetic, BATCH_LANES, DenseArithmetic, Equivalence, Tolerance};
 use crate::error::{Error, Result};
 use crate::gate::standard::diagonal;
 use crate::kernel::letter_rows::LetterRows;

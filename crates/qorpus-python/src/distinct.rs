@@ -163,6 +163,7 @@ fn judged(reader: &Corpus, target: &Bound<'_, PyAny>, order: Order) -> PyResult<
     if let Some(letters) = texts(target) {
         return qorpus::circuit_target(&letters.join("; "), reader.recipe()).or_raise(py);
     }
+    qorpus::check_matrix(alphabet.qubits()).or_raise(py)?;
     let dim = alphabet.dim();
     let (array, dtype) = numbers(target, "the unitary")?;
     if array.shape() != [dim; 2] {

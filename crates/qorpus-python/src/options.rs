@@ -339,7 +339,9 @@ pub(crate) fn durability(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Durab
 }
 
 fn up_to(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Equivalence> {
-    one_of(value, name, UP_TO, |other| format!("{name} is '{other}'; it must be 'phase', 'nothing' or 'pauli'"))
+    one_of(value, name, UP_TO, |other| {
+        format!("{name} is '{other}'; it must be 'phase', 'nothing' or 'pauli'")
+    })
 }
 
 /// Converts a part: `"0/4"` or `(0, 4)`.

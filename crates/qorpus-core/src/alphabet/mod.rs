@@ -15,9 +15,9 @@ use crate::gate::synonyms::synonym;
 use std::collections::{HashMap, HashSet};
 
 /// The largest number of qubits of a circuit.
-pub const MAX_QUBITS: usize = 8;
+pub const MAX_QUBITS: usize = 16;
 
-/// The largest number of qubits of a unitary.
+/// The largest number of qubits of a unitary, and so of a circuit whose unitary is computed.
 pub const MAX_UNITARY_QUBITS: usize = 8;
 
 /// The most letters of an alphabet, which are numbered with 16 bits.
@@ -113,10 +113,21 @@ impl Alphabet {
     /// # Errors
     /// Qubits out of range.
     pub(crate) fn empty(qubits: usize) -> Result<Alphabet> {
-        if !(1..=MAX_QUBITS).contains(&qubits) {
-            return Err(Error::Qubits(qubits));
+        if !(1..=MAX_UNITARY_QUBITS).contains(&qubits) {
+            return Err(Error::UnitaryQubits(qubits));
         }
         Ok(Alphabet::of_letters(qubits, Some(Coupling::All), Vec::new(), Vec::new()))
+    }
+
+    /// Refuses an alphabet on more qubits than a unitary has.
+    ///
+    /// # Errors
+    /// [`Error::UnitaryQubits`].
+    pub fn check_unitaries(&self) -> Result<()> {
+        if self.qubits > MAX_UNITARY_QUBITS {
+            return Err(Error::UnitaryQubits(self.qubits));
+        }
+        Ok(())
     }
 
     /// Refuses an alphabet without letters where circuits are written in it.

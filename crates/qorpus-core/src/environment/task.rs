@@ -83,7 +83,7 @@ impl Task {
     /// * `bonus`: the reward of a solved target.
     ///
     /// # Errors
-    /// A gate that is opaque or has free angles; [`Error::NotClifford`] if tableaus are compared;
+    /// More than 8 qubits; a gate that is opaque or has free angles; [`Error::NotClifford`] if tableaus are compared;
     /// [`Error::Length`]; numbers that are not finite or out of range.
     ///
     /// # Panics
@@ -97,6 +97,7 @@ impl Task {
         bonus: f64,
     ) -> Result<Task> {
         assert_eq!(costs.len(), alphabet.letters().len(), "a cost for each letter");
+        alphabet.check_unitaries()?;
         alphabet.check_fixed("environments need")?;
         if let Some(gate) = alphabet.gates().iter().find(|gate| gate.is_opaque()) {
             return Err(Error::Opaque {

@@ -290,9 +290,9 @@ fn choose(mask: i16, one: i16, other: i16) -> i16 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arithmetic::Equivalence;
     use crate::alphabet::Alphabet;
     use crate::arithmetic::Arithmetic;
+    use crate::arithmetic::Equivalence;
     use proptest::prelude::*;
 
     proptest! {

@@ -162,8 +162,8 @@ impl DenseArithmetic for ExactLetters {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arithmetic::Equivalence;
     use crate::alphabet::Alphabet;
+    use crate::arithmetic::Equivalence;
     use crate::error::Error;
     use crate::kernel::naive;
     use crate::space::Space;

@@ -4,8 +4,8 @@ pub(crate) mod dtype;
 pub(crate) mod gate_text;
 pub(crate) mod json;
 
-use crate::alphabet::Alphabet;
 use crate::alphabet::coupling::Coupling;
+use crate::alphabet::{Alphabet, MAX_UNITARY_QUBITS};
 use crate::arithmetic::Equivalence;
 use crate::bits;
 use crate::error::{Error, Result};
@@ -94,7 +94,29 @@ impl Recipe {
 
     /// Returns the size of a stored unitary; 0 if the recipe stores none.
     pub(crate) fn unitary_bytes(&self) -> usize {
-        if self.unitaries { self.alphabet.dim().pow(2) * self.dtype.bytes() } else { 0 }
+        if self.unitaries { self.unitary_entries() * self.dtype.bytes() } else { 0 }
+    }
+
+    /// Returns whether its records have unitaries, stored or computed. On more than 8 qubits they
+    /// have only tableaus.
+    pub fn has_unitaries(&self) -> bool {
+        self.alphabet.qubits() <= MAX_UNITARY_QUBITS
+    }
+
+    /// Refuses records without unitaries where unitaries are needed.
+    ///
+    /// # Errors
+    /// [`Error::NoUnitaries`].
+    pub fn check_unitaries(&self) -> Result<()> {
+        match self.alphabet.qubits() {
+            qubits if !self.has_unitaries() => Err(Error::NoUnitaries { qubits }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the number of entries of a unitary, 4^n; 0 if records have none.
+    pub fn unitary_entries(&self) -> usize {
+        if self.has_unitaries() { self.alphabet.dim().pow(2) } else { 0 }
     }
 
     /// Returns the approximate size of a full chunk.
@@ -146,7 +168,8 @@ impl Recipe {
     }
 
     /// Creates the kernel that computes the unitaries of its records, or draws them. Letters of
-    /// opaque gates do nothing: see [`check`](Recipe::check).
+    /// opaque gates do nothing: see [`check`](Recipe::check). If records have no unitaries, neither
+    /// has the kernel.
     pub fn kernel(&self) -> Kernel {
         match self.space.haar_sampler() {
             Some(haar) => Kernel::haar(haar.clone()),
@@ -192,11 +215,16 @@ impl Recipe {
         (!self.space.is_appended()).then(|| self.space.len())
     }
 
-    /// Refuses a recipe whose unitaries would have to be computed with an opaque gate.
+    /// Refuses a recipe whose unitaries would have to be computed with an opaque gate, or that needs
+    /// unitaries on more than 8 qubits: only an enumeration by tableaus does without.
     ///
     /// # Errors
-    /// [`Error::Opaque`].
+    /// [`Error::Opaque`] or [`Error::UnitaryQubits`].
     pub fn check(&self) -> Result<()> {
+        let needs_none = self.space.enumerates().is_some_and(|distinct| distinct.tableaus);
+        if self.unitaries || !needs_none {
+            self.alphabet.check_unitaries()?;
+        }
         match self.alphabet.gates().iter().find(|gate| gate.is_opaque()) {
             Some(gate) if !self.space.is_appended() || !self.unitaries => Err(Error::Opaque {
                 gate: gate.name().into(),
@@ -234,7 +262,9 @@ impl Recipe {
     /// As [`Space::distinct`].
     pub fn without_tableaus(&self) -> Result<Recipe> {
         match self.space.kind() {
-            SpaceKind::Distinct(distinct) if distinct.tableaus && distinct.up_to != Equivalence::Pauli => {
+            SpaceKind::Distinct(distinct)
+                if distinct.tableaus && distinct.up_to != Equivalence::Pauli && self.has_unitaries() =>
+            {
                 let distinct = Distinct { tableaus: false, ..distinct.clone() };
                 let space = Space::distinct(&self.alphabet, distinct, self.space.lengths().1)?;
                 Ok(Recipe { space, ..self.clone() })
@@ -285,6 +315,9 @@ impl Recipe {
     }
 
     fn summary_of_unitaries(&self) -> String {
+        if !self.has_unitaries() {
+            return "without unitaries".into();
+        }
         let stored = if self.unitaries { "stored" } else { "computed on reading" };
         format!("{} unitaries {stored}", self.dtype.name())
     }

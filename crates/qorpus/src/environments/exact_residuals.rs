@@ -1,7 +1,7 @@
 //! Exact residuals, which tables of distances know by their keys.
 
 use crate::distinct::distance_table::{Distance, DistanceTable};
-use qorpus_core::{Arithmetic, DenseArithmetic, Complex64, Environments, ExactLetters, ExactUnitary};
+use qorpus_core::{Arithmetic, Complex64, DenseArithmetic, Environments, ExactLetters, ExactUnitary};
 
 /// The adjoint residuals of a block of environments, as far as they are known. They are recognized
 /// from their entries once, when they may be in the table, and then each letter acts on them until
