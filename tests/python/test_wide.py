@@ -7,6 +7,7 @@ import json
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import cirq
 import numpy as np
@@ -174,7 +175,7 @@ def test_circuits_are_found(ten, nine):
     far = "; ".join(f"swap {k} {k + 1}" for k in range(8))
     assert len(ten.find(far).circuit) == 8
     assert ten.find("h 0").circuit is None
-    assert nine.find("h 8; cx 7 8; h 8; x 3").circuit == ("cz 7 8",)
+    assert nine.find("h 8; cx 7 8; h 8; x 3").circuit == ("cz 7 8", "x 3")
     with pytest.raises(qorpus.InvalidArgument, match="'t' is not a Clifford gate"):
         ten.find("t 0")
 
@@ -222,7 +223,7 @@ def test_exports(ten, tmp_path):
     assert [row["circuit"] for row in rows] == table["circuit"].to_pylist()
     assert not any(name.startswith("u_") for name in rows[0])
     command("export", ten.paths[0], tmp_path / "x.qasm")
-    assert "qubit[10]" in (tmp_path / "x.qasm").read_text()
+    assert "gate c1 q0, q1, q2, q3, q4, q5, q6, q7, q8, q9 { swap q0, q1; }" in (tmp_path / "x.qasm").read_text()
 
 
 def test_datasets_of_hugging_face_leave_unitaries_out(ten, tmp_path):
@@ -248,9 +249,10 @@ def test_circuits_on_sixteen_qubits_go_through_other_libraries():
         (qorpus.to_qasm3, qorpus.from_qasm3),
         (qorpus.to_bqskit, qorpus.from_bqskit),
     ):
-        assert back(to(letters, 16)) == letters
+        # Letters on different qubits may come in another order.
+        assert sorted(back(to(letters, 16))) == sorted(letters)
     line = cirq.LineQubit.range(16)
-    assert set(qorpus.from_cirq(qorpus.to_cirq(letters, 16), qubits=line)) == set(letters)
+    assert sorted(qorpus.from_cirq(qorpus.to_cirq(letters, 16), qubits=line)) == sorted(letters)
     for refused in (lambda: qorpus.to_qiskit(("h 0",), 17), lambda: qorpus.from_qiskit(QuantumCircuit(17))):
         with pytest.raises(qorpus.InvalidArgument, match="17 qubits"):
             refused()
@@ -310,7 +312,7 @@ def test_a_hostile_recipe_is_refused_when_a_file_is_opened(ten, space, tmp_path)
     """A file that claims unitaries on 16 qubits must not take 64 GiB for the first one."""
     sqlite = pytest.importorskip("sqlite3")
     path = tmp_path / "hostile.db"
-    path.write_bytes(open(ten.paths[0], "rb").read())
+    path.write_bytes(Path(ten.paths[0]).read_bytes())
     recipe = json.loads(ten.recipe.json)
     wanted = json.dumps({**recipe, "qubits": 16, "space": json.loads(space)}, separators=(",", ":"))
     connection = sqlite.connect(path)
@@ -332,6 +334,7 @@ def test_a_hostile_recipe_is_refused_when_a_file_is_opened(ten, space, tmp_path)
 SIXTEEN = """
 import resource
 import sys
+from pathlib import Path
 
 import qorpus
 
