@@ -231,7 +231,11 @@ fn exports_leave_unitaries_out() {
         lines[0]
     );
     assert!(lines[2].starts_with("1,swap 0 1,1,1,"), "{}", lines[2]);
-    assert!(std::fs::read_to_string(exported("x.qasm")).unwrap().contains("gate c1 q0, q1, q2, q3, q4, q5, q6, q7, q8, q9 { swap q0, q1; }"));
+    assert!(
+        std::fs::read_to_string(exported("x.qasm"))
+            .unwrap()
+            .contains("gate c1 q0, q1, q2, q3, q4, q5, q6, q7, q8, q9 { swap q0, q1; }")
+    );
 }
 
 #[test]

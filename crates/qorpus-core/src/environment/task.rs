@@ -83,8 +83,8 @@ impl Task {
     /// * `bonus`: the reward of a solved target.
     ///
     /// # Errors
-    /// More than 8 qubits; a gate that is opaque or has free angles; [`Error::NotClifford`] if tableaus are compared;
-    /// [`Error::Length`]; numbers that are not finite or out of range.
+    /// More than 8 qubits; a gate that is opaque or has free angles; [`Error::NotClifford`] if tableaus
+    /// are compared; [`Error::Length`]; numbers that are not finite or out of range.
     ///
     /// # Panics
     /// If there is not one cost for each letter.
