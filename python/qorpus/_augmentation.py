@@ -30,7 +30,7 @@ ROUNDING = 1e-12
 #: Angles at which a gate has no symmetry that it does not have at all angles.
 GENERIC_ANGLES = ("0.3", "1.1", "-2")
 
-#: More qubits than a corpus has, and the place of qubits that a letter does not have.
+#: More qubits than records with unitaries have, and the place of qubits that a letter does not have.
 NOWHERE = 8
 
 
@@ -49,6 +49,11 @@ class Augmentation:
             raise InvalidArgument(
                 "augment changes nothing here: a Haar-random unitary that is inverted, permuted or multiplied by a phase is "
                 "Haar-random again; leave out augment, and draw more unitaries instead"
+            )
+        if not source.has_unitaries and (kind := next((each for each in self.kinds if each != "inverse"), None)):
+            raise InvalidArgument(
+                f"{option} contains {kind!r}, which is for records with unitaries, on at most 8 qubits; on {source.qubits} only "
+                "'inverse' is possible"
             )
         self._qubits = source.qubits
         letters = _Letters(source, option) if {"inverse", "permutation"} & {*kinds} else None

@@ -18,7 +18,7 @@ class Batch(NamedTuple):
     Attributes:
         ids: int64 of shape (k,): the ids in the corpus.
         unitaries: shape (k, d, d) for d = 2**qubits, in the stream's dtype; with `real_imag` real
-            and imaginary parts of shape (k, 2, d, d).
+            and imaginary parts of shape (k, 2, d, d). None if the records have no unitaries.
         circuits: int32 of shape (k, longest): numbers of letters in time order, padded with -1.
             Letter number j is `letters[j]` of the corpus. None if the records have no circuits.
         labels: an array of shape (k,) for each label, float64 or strings. A record without the

@@ -81,7 +81,9 @@ def _metadata(source: Records, columns: list[Column], parts: list[Part]) -> list
 
 
 def _title(source: Records) -> str:
-    kind = "Circuits and unitaries" if source.has_circuits else "Haar-random unitaries"
+    kind = "Haar-random unitaries"
+    if source.has_circuits:
+        kind = "Circuits and unitaries" if source.has_unitaries else "Circuits"
     return f"{kind} on {source.qubits} qubit{'s' * (source.qubits > 1)}"
 
 
@@ -122,8 +124,17 @@ def _text(source: Records, parts: list[Part]) -> list[str]:
     labels = [f"| `{name}` | a label of the record; null if it has none |" for name in given]
     return [
         *_head(source, parts),
-        "A record is a circuit and its unitary, the product of the matrices of its letters. A letter is",
-        "a gate on qubits, such as `cx 0 1`.",
+        *(
+            [
+                "A record is a circuit and its unitary, the product of the matrices of its letters. A letter is",
+                "a gate on qubits, such as `cx 0 1`.",
+            ]
+            if source.has_unitaries
+            else [
+                "A record is a circuit. A letter is a gate on qubits, such as `cx 0 1`. No two circuits have equal tableaus. On",
+                f"{source.qubits} qubits they have no unitaries.",
+            ]
+        ),
         "",
         "| column | content |",
         "| --- | --- |",
@@ -134,10 +145,10 @@ def _text(source: Records, parts: list[Part]) -> list[str]:
         "| `length` | the number of letters |",
         "| `count_GATE` | the number of letters of this gate |",
         *labels,
-        unitary,
+        *([unitary] if source.has_unitaries else []),
         "",
-        f"{order} Gates are those of",
-        "OpenQASM 3 `stdgates.inc`. Unitaries have the global phase that the gates define.",
+        *([f"{order} Unitaries have the global phase that the gates define."] if source.has_unitaries else []),
+        "Gates are those of OpenQASM 3 `stdgates.inc`.",
         "",
         f"Gates: {', '.join(f'`{gate}`' for gate in source.gates)}.",
         "",
@@ -171,10 +182,16 @@ def _loading(split: str, source: Records) -> list[str]:
         "",
         f'records = datasets.load_dataset("PATH", split="{split}")',
         *(['names = records.features["letters"].feature.names'] if source.has_circuits else []),
-        "# Without dtype, Datasets rounds to float32.",
-        'batch = records.with_format("numpy", dtype=np.float64)[:64]',
-        'parts = batch["unitary"]                 # (64, d, d, 2)',
-        "unitaries = parts[..., 0] + 1j * parts[..., 1]",
+        *(
+            [
+                "# Without dtype, Datasets rounds to float32.",
+                'batch = records.with_format("numpy", dtype=np.float64)[:64]',
+                'parts = batch["unitary"]                 # (64, d, d, 2)',
+                "unitaries = parts[..., 0] + 1j * parts[..., 1]",
+            ]
+            if source.has_unitaries
+            else ['circuits = records[:64]["circuit"]']
+        ),
         "```",
     ]
 

@@ -120,7 +120,7 @@ def _record(record: Record) -> str:
         "<div style='display:flex;flex-wrap:wrap;gap:16px;align-items:flex-start'>"
         f"<div style='flex:0 1 auto;min-width:0;max-width:100%'>{drawing}"
         f"<div style='margin:6px 0'>{_circuit(record.circuit)}</div><div>{shown}</div></div>"
-        f"<div style='flex:none'>{heat_map(record.unitary)}</div></div>"
+        f"<div style='flex:none'>{'' if record.unitary is None else heat_map(record.unitary)}</div></div>"
     )
 
 

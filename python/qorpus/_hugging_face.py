@@ -131,7 +131,8 @@ class _Table:
 
     def __init__(self, source: Records) -> None:
         self._letters, self._gates = source.letters, source.gates
-        self._dim, self._has_circuits = 1 << source.qubits, source.has_circuits
+        self._has_circuits, self._has_unitaries = source.has_circuits, source.has_unitaries
+        self._dim = 1 << source.qubits if source.has_unitaries else 0
         self._real = np.dtype(np.float32 if source.dtype == np.complex64 else np.float64)
         self._given = source.label_types()
         self._integers = is_enumeration(source)
@@ -146,7 +147,7 @@ class _Table:
             Column("length", "int32"),
             *(Column(f"count_{gate}", "int32") for gate in self._gates),
             *(Column(name, "string" if given is str else number) for name, given in self._given.items()),
-            Column("unitary", self._real.name, shape=(self._dim, self._dim, 2)),
+            *([Column("unitary", self._real.name, shape=(self._dim, self._dim, 2))] if self._has_unitaries else []),
         ]
         if "letters" in self._given:
             raise InvalidArgument("the records have a label 'letters', which is the name of a column of the dataset")
@@ -205,11 +206,9 @@ class _Table:
         from pyarrow import compute
 
         unitaries, circuits, angles = part._rows(places)
-        entries = pyarrow.array(np.ascontiguousarray(unitaries).view(self._real).reshape(-1))
-        for size in (2, self._dim, self._dim):
-            entries = pyarrow.FixedSizeListArray.from_arrays(entries, size)
+        matrices = [] if unitaries is None else [self._matrices(unitaries)]
         if not self._has_circuits:
-            return [pyarrow.array(ids), *(pyarrow.nulls(len(ids), kind) for kind in (pyarrow.string(), pyarrow.int32())), entries]
+            return [pyarrow.array(ids), *(pyarrow.nulls(len(ids), kind) for kind in (pyarrow.string(), pyarrow.int32())), *matrices]
         lengths = (circuits >= 0).sum(axis=1, dtype=np.int32)
         flat, offsets = circuits[circuits >= 0], np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
         if angles is None:
@@ -227,8 +226,17 @@ class _Table:
             pyarrow.array(lengths),
             *(pyarrow.array((gates == gate).sum(axis=1, dtype=np.int32)) for gate in range(len(self._gates))),
             *self._labels(part, places, ids),
-            entries,
+            *matrices,
         ]
+
+    def _matrices(self, unitaries: NDArray[Any]) -> Any:
+        """Return unitaries as nested lists of rows, columns, and real and imaginary parts."""
+        import pyarrow
+
+        entries = pyarrow.array(np.ascontiguousarray(unitaries).view(self._real).reshape(-1))
+        for size in (2, self._dim, self._dim):
+            entries = pyarrow.FixedSizeListArray.from_arrays(entries, size)
+        return entries
 
     def _angles(self, angles: NDArray[np.float64]) -> Any:
         """Return the angles of each circuit as a list."""

@@ -165,7 +165,9 @@ def distinct(
         path: the file, which is created if it does not exist.
         gates: a gate set, as for `Recipe`; by default "clifford+t". Unitaries over Z[i, 1/sqrt(2)],
             such as those of Clifford+T, are compared exactly, others in floating point.
-        qubits: the number of qubits, 1 to 8; by default 2, or as many as `letters` need.
+        qubits: the number of qubits, 1 to 8; by default 2, or as many as `letters` need. Up to 16 if
+            circuits are compared by their tableaus: with `up_to="pauli"`, or if all gates are cx and
+            swap. On more than 8 qubits the records have no unitaries.
         coupling: "all", "line", "ring", or pairs such as "0-1,1-2"; by default "all".
         letters: the letters one by one, instead of `coupling`, as for `Recipe`.
         max_length: the largest number of letters of a circuit.

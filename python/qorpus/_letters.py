@@ -28,8 +28,8 @@ TURNING = ("rx", "ry", "rz", "p", "u3", "cp", "crx", "cry", "crz")
 #: The largest difference between entries of matrices that count as equal.
 _SAME_MATRIX = 1e-13
 
-#: The most qubits of a circuit.
-MAX_QUBITS = 8
+#: The most qubits of a circuit, and of a unitary that is computed.
+MAX_QUBITS, MAX_UNITARY_QUBITS = 16, 8
 
 #: Divisors of pi that are common in angles.
 _DIVISORS = (*range(1, 17), 32, 64)

@@ -210,7 +210,7 @@ class Subset:
         """
         return self._records.tableaus(self.ids(places))
 
-    def _rows(self, places: Ids) -> tuple[NDArray[Any], NDArray[np.int32], NDArray[np.float64] | None]:
+    def _rows(self, places: Ids) -> tuple[NDArray[Any] | None, NDArray[np.int32], NDArray[np.float64] | None]:
         return self._records._rows(self.ids(places))
 
     def labels(self, places: Ids) -> list[dict[str, Any]]:
@@ -278,6 +278,11 @@ class Subset:
     def has_circuits(self) -> bool:
         """Whether the records have circuits. Haar-random unitaries have none."""
         return self._records.has_circuits
+
+    @property
+    def has_unitaries(self) -> bool:
+        """Whether the records have unitaries. On more than 8 qubits they have none."""
+        return self._records.has_unitaries
 
     @property
     def is_appended(self) -> bool:

@@ -116,7 +116,8 @@ class Readable:
             The arrays that `letters_array` and `unitaries` return.
 
         Raises:
-            qorpus.InvalidArgument: the records are Haar-random unitaries, which have no circuits.
+            qorpus.InvalidArgument: the records are Haar-random unitaries, which have no circuits; or
+                there are more than 8 qubits, on which they have no unitaries.
             qorpus.MissingRecord: a record does not exist.
 
         Examples:
@@ -127,7 +128,12 @@ class Readable:
         records = cast("Records", self)
         if not records.has_circuits:
             raise InvalidArgument("the records are Haar-random unitaries and have no circuits; read them with unitaries()")
+        if not records.has_unitaries:
+            raise InvalidArgument(
+                f"the records are on {records.qubits} qubits and have no unitaries; read their circuits with letters_array()"
+            )
         unitaries, letters, _ = records._rows(ids)
+        assert unitaries is not None
         return letters, unitaries
 
     def channels(self, ids: Ids) -> NDArray[np.float64]:
@@ -201,7 +207,7 @@ class Readable:
         Raises:
             qorpus.InvalidArgument: a fraction is not a multiple of 0.001, or their sum exceeds 1;
                 or, by unitary, unitaries are complex64, and Haar-random or of gates with free angles
-                or without a matrix, which is too imprecise.
+                or without a matrix, which is too imprecise; or records have no unitaries.
             qorpus.WrongType: a fraction is not a number, or the seed is not an integer.
 
         Examples:
@@ -253,7 +259,8 @@ class Readable:
         `count_GATE` for each gate, the labels that were appended with the records, and `unitary`,
         an array of shape (d, d, 2) with real and imaginary parts, in the corpus's order of qubits.
         Labels that are numbers are float64, or int64 in an enumeration. Haar-random unitaries have
-        null as `circuit` and `length`, and no `letters`. The card states no license:
+        null as `circuit` and `length`, and no `letters`; records on more than 8 qubits have no
+        `unitary`. The card states no license:
         add yours to its metadata.
 
         Args:

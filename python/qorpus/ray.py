@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 #: kills its workers must not be retried forever.
 MAX_RETRIES = 10
 
-#: The approximate bytes of unitaries in a block of a dataset.
+#: The approximate bytes of unitaries in a block of a dataset, or of letters without unitaries.
 BLOCK_BYTES = 32 << 20
 
 
@@ -288,7 +288,8 @@ def read(corpus: Corpus | Recipe) -> ray.data.Dataset:
     Blocks are read in parallel, straight from the shards, on any node that has room. A row has
     `id`; `length`; `circuit`, numbers of `corpus.letters` padded with -1 to the longest circuit;
     and `unitary`, an array of shape (d, d, 2) for d = 2**qubits with real and imaginary parts,
-    because Arrow has no complex numbers. Haar-random unitaries have no `length` and no `circuit`.
+    because Arrow has no complex numbers. Haar-random unitaries have no `length` and no `circuit`,
+    and records on more than 8 qubits no `unitary`.
 
     Args:
         corpus: a corpus in files that all nodes see under the same names, or in a bucket, whose
@@ -315,7 +316,8 @@ def read(corpus: Corpus | Recipe) -> ray.data.Dataset:
     if not isinstance(corpus, Corpus | Recipe):
         raise WrongType(f"read() takes a Corpus or a Recipe, not {kind(corpus)}")
     dim = 2**corpus.qubits
-    blocks = -(-len(corpus) * dim * dim * corpus.dtype.itemsize // BLOCK_BYTES)
+    row_bytes = dim * dim * corpus.dtype.itemsize if corpus.has_unitaries else 4 * max(corpus.lengths[1], 1)
+    blocks = -(-len(corpus) * row_bytes // BLOCK_BYTES)
 
     def rows(batch: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         ids = batch["id"]
@@ -325,10 +327,11 @@ def read(corpus: Corpus | Recipe) -> ray.data.Dataset:
         longest = corpus.lengths[1]
         circuits = np.full((len(ids), longest), -1, np.int32)
         circuits[:, : letters.shape[1]] = letters
-        parts = unitaries.view(unitaries.real.dtype).reshape(len(ids), dim, dim, 2)
-        if not corpus.has_circuits:
-            return {"id": ids, "unitary": parts}
-        columns = {"id": ids, "length": (letters >= 0).sum(axis=1), "circuit": circuits, "unitary": parts}
+        columns: dict[str, NDArray[Any]] = {"id": ids}
+        if corpus.has_circuits:
+            columns |= {"length": (letters >= 0).sum(axis=1), "circuit": circuits}
+        if unitaries is not None:
+            columns["unitary"] = unitaries.view(unitaries.real.dtype).reshape(len(ids), dim, dim, 2)
         if angles is not None:
             columns["angles"] = np.full((len(ids), longest, 3), np.nan)
             columns["angles"][:, : angles.shape[1]] = angles

@@ -102,7 +102,7 @@ class Stream:
         columns: the columns of a batch, among "unitaries", "circuits", "labels" and "channels", the
             Pauli transfer matrices. Circuits bring the angles of their letters, if gates have free
             ones. By default unitaries and circuits; unitaries alone if the records are Haar-random
-            unitaries, which have no circuits.
+            unitaries, which have no circuits; circuits alone on more than 8 qubits.
         real_imag: whether unitaries are real and imaginary parts of shape (k, 2, d, d) instead of
             complex numbers of shape (k, d, d).
         dtype: the dtype of unitaries: complex128 or complex64; or float64, float32 or float16,
@@ -158,13 +158,15 @@ class Stream:
         self.world_size = integer(world_size, "world_size", least=1, most=MAX_NUMBER)
         self.rank = integer(rank, "rank", most=self.world_size - 1)
         if columns is None:
-            columns = ("unitaries", "circuits") if records.has_circuits else ("unitaries",)
+            columns = ["unitaries"] * records.has_unitaries + ["circuits"] * records.has_circuits
         self.columns = texts(columns, "columns")
         self._reads_unitaries = bool({"unitaries", "channels"} & {*self.columns})
         if unknown := [column for column in self.columns if column not in COLUMNS]:
             raise InvalidArgument(f"columns contains {unknown[0]!r}; the columns of a batch are {', '.join(COLUMNS)}")
         if "circuits" in self.columns and not records.has_circuits:
             raise InvalidArgument("columns contains 'circuits', but Haar-random unitaries have no circuits; leave it out")
+        if not records.has_unitaries:
+            self._refuse_unitaries(records.qubits, real_imag or dtype is not None)
         if "channels" in self.columns:
             # Refuse too many qubits before reading.
             dim = 1 << records.qubits
@@ -185,6 +187,14 @@ class Stream:
         self._loop: object = None
         self._order: tuple[tuple[int, int], _qorpus.Permutation] | None = None
         self._window = Window()
+
+    def _refuse_unitaries(self, qubits: int, has_precision: bool) -> None:
+        """Refuse options of unitaries, which records on so many qubits do not have."""
+        without = f"records on {qubits} qubits have no unitaries; leave it out"
+        if column := next((each for each in self.columns if each in ("unitaries", "channels")), None):
+            raise InvalidArgument(f"columns contains {column!r}, but {without}")
+        if has_precision:
+            raise InvalidArgument(f"{'real_imag' if self.real_imag else 'dtype'} is for unitaries, but {without}")
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_order": None, "_window": None, "_loop": None}

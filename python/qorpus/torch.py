@@ -63,26 +63,24 @@ def _longest(records: Records, longest: int | None) -> int:
 
 def _tensors(
     ids: NDArray[np.int64],
-    unitaries: torch.Tensor,
+    unitaries: torch.Tensor | None,
     circuits: NDArray[np.int32] | None,
     angles: NDArray[np.float64] | None,
     longest: int,
 ) -> dict[str, torch.Tensor]:
     """Return the tensors of some records by name, circuits padded to `longest` letters."""
+    tensors = {"id": torch.from_numpy(ids)}
+    if unitaries is not None:
+        tensors["unitary"] = unitaries
     if circuits is None:
-        return {"id": torch.from_numpy(ids), "unitary": unitaries}
+        return tensors
     lengths, width = (circuits >= 0).sum(axis=1), circuits.shape[1]
     if width > longest:
         row = int(np.argmax(lengths))
         raise InvalidArgument(f"record {ids[row]} has {lengths[row]} letters, more than longest={longest}; pass a larger longest")
     if width < longest:
         circuits = np.pad(circuits, ((0, 0), (0, longest - width)), constant_values=-1)
-    tensors = {
-        "id": torch.from_numpy(ids),
-        "unitary": unitaries,
-        "circuit": torch.from_numpy(circuits.astype(np.int64)),
-        "length": torch.from_numpy(lengths),
-    }
+    tensors["circuit"], tensors["length"] = torch.from_numpy(circuits.astype(np.int64)), torch.from_numpy(lengths)
     if angles is not None:
         padding = ((0, 0), (0, longest - width), (0, 0))
         tensors["angles"] = torch.from_numpy(np.pad(angles, padding, constant_values=np.nan))
@@ -102,7 +100,8 @@ class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
       in radians, then NaN.
     * "id": the id in the corpus, int64.
 
-    Haar-random unitaries have no "circuit" and no "length".
+    Haar-random unitaries have no "circuit" and no "length", and records on more than 8 qubits no
+    "unitary".
 
     Shuffling in a DataLoader keeps a permutation of all ids in memory; `Stream` does not.
 
@@ -129,6 +128,8 @@ class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
     """
 
     def __init__(self, records: Records, *, longest: int | None = None, real_imag: bool = False, labels: bool = False) -> None:
+        if real_imag and not records.has_unitaries:
+            raise InvalidArgument(f"real_imag is for unitaries, but records on {records.qubits} qubits have none; leave it out")
         self.records, self.longest = records, _longest(records, longest)
         self.real_imag, self.labels = real_imag, labels
 
@@ -156,8 +157,8 @@ class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
         elif (ids < 0).any():
             ids = np.where(ids < 0, ids + len(records), ids)
         unitaries, circuits, angles = self.records._rows(places)
-        tensor = torch.from_numpy(unitaries)
-        if self.real_imag:
+        tensor = None if unitaries is None else torch.from_numpy(unitaries)
+        if self.real_imag and tensor is not None:
             tensor = torch.stack([tensor.real, tensor.imag], dim=1)
         columns = _tensors(ids, tensor, circuits if records.has_circuits else None, angles, self.longest)
         samples: list[dict[str, Any]] = [{name: column[row] for name, column in columns.items()} for row in range(len(ids))]
@@ -172,8 +173,9 @@ class Stream(IterableDataset[dict[str, Any]]):
     """Batches of tensors, epoch after epoch, in an order that takes no memory; see `qorpus.Stream`.
 
     `corpus.torch(batch_size=...)` makes one. A batch is a dict of "unitary", "circuit", "length"
-    and "id", as in `Dataset`; without "circuit" and "length" for Haar-random unitaries. The batches and their order depend neither on the number of workers
-    nor on any random state of PyTorch. The rank is never guessed; see `qorpus.Stream`.
+    and "id", as in `Dataset`; without "circuit" and "length" for Haar-random unitaries, and without
+    "unitary" on more than 8 qubits. The batches and their order depend neither on the number of
+    workers nor on any random state of PyTorch. The rank is never guessed; see `qorpus.Stream`.
 
     A DataLoader of your own takes the stream with `batch_size=None`. It shares the batches among
     its workers, and each loop over the loader is a whole epoch. Call `set_epoch` before each loop;
@@ -236,7 +238,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         prefetch_factor: int | None = None,
         **options: Unpack[OrderOptions],
     ) -> None:
-        columns = ["unitaries"] + ["circuits"] * records.has_circuits
+        columns = ["unitaries"] * records.has_unitaries + ["circuits"] * records.has_circuits
         columns += ["labels"] * truth(labels, "labels") + ["channels"] * truth(channels, "channels")
         self._stream = ArrayStream(records, batch_size, columns=columns, **options)
         self._batches = _Batches(copy(self._stream), _longest(records, longest))
@@ -461,8 +463,7 @@ class _Batches(torch.utils.data.Dataset[dict[str, Any]]):
 
     def tensors(self, batch: Batch) -> dict[str, Any]:
         """Convert a batch of arrays to tensors."""
-        assert batch.unitaries is not None
-        unitaries = torch.from_numpy(batch.unitaries)
+        unitaries = None if batch.unitaries is None else torch.from_numpy(batch.unitaries)
         tensors: dict[str, Any] = {**_tensors(batch.ids, unitaries, batch.circuits, batch.angles, self.longest)}
         if batch.channels is not None:
             tensors["channel"] = torch.from_numpy(batch.channels)

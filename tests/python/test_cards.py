@@ -254,7 +254,7 @@ def test_drawings_are_text_where_they_are_printed(shared, tmp_path):
         drawing.save(tmp_path / "none" / "bell.svg")
 
 
-@pytest.mark.parametrize(("circuit", "qubits"), [(("h 2",), 2), (("h x",), 2), (("h -1",), 2), ((), 9), ((3,), 1)])
+@pytest.mark.parametrize(("circuit", "qubits"), [(("h 2",), 2), (("h x",), 2), (("h -1",), 2), ((), 17), ((3,), 1)])
 def test_circuits_that_cannot_be_drawn(circuit, qubits):
     with pytest.raises((qorpus.InvalidArgument, qorpus.WrongType)):
         qorpus.Drawing(circuit, qubits)

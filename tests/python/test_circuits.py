@@ -269,8 +269,8 @@ TO = [interop.to_qiskit, interop.to_cirq, interop.to_bqskit, interop.to_qasm2, i
         (("cx 1",), 2, "'cx 1': gate 'cx' acts on 2 qubits, not on 1"),
         (("h",), 2, "'h': gate 'h' acts on 1 qubit, not on 0"),
         (("rz 0",), 2, "gate 'rz': it needs one angle"),
-        (("h 0",), 9, "9 qubits are out of range"),
-        ((), 9, "9 qubits are out of range"),
+        (("h 0",), 17, "17 qubits are out of range"),
+        ((), 17, "17 qubits are out of range"),
         ((), 0, "0 qubits are out of range"),
         (("h 0",), -1, "qubits is -1"),
     ],
@@ -410,7 +410,7 @@ NOT_QISKIT = [
     (with_gate(lambda built: built.rzz(Parameter("angle"), 0, 1)), "the parameter 'angle' without a value"),
     (with_gate(lambda built: built.unitary(OWN["two"], [0, 1])), "'unitary' on qubits 0, 1 is not a gate of Qorpus"),
     (with_gate(lambda built: built.rx(float("inf"), 0)), "inf is not an angle"),
-    (QuantumCircuit(9), "the circuit has 9 qubits; at most 8"),
+    (QuantumCircuit(17), "the circuit has 17 qubits; at most 16"),
 ]
 
 
@@ -441,7 +441,7 @@ def test_circuits_of_cirq_without_letters_are_refused():
         ([cirq.measure(a, key="m"), cirq.X(b).with_classical_controls("m")], "has no unitary"),
         ([cirq.rx(sympy.Symbol("angle"))(a)], "has parameters without values"),
         ([Unnamed()(a, c)], "'Unnamed' on qubits 0, 2 is not a gate of Qorpus and has no exact decomposition"),
-        ([cirq.X(cirq.LineQubit(8))], "is none of the qubits 0 to 7; pass all qubits"),
+        ([cirq.X(cirq.LineQubit(16))], "is none of the qubits 0 to 15; pass all qubits"),
         ([cirq.IdentityGate(qid_shape=(3,))(cirq.LineQid(0, 3))], "has 3 levels; letters act on qubits"),
     ]:
         with pytest.raises(InvalidArgument, match=re.escape(text)):
@@ -459,8 +459,8 @@ def test_circuits_of_bqskit_without_letters_are_refused():
         built.append_gate(gate, list(range(gate.num_qudits)), params)
         with pytest.raises(InvalidArgument, match=re.escape(text)):
             interop.from_bqskit(built)
-    with pytest.raises(InvalidArgument, match="9 qubits"):
-        interop.from_bqskit(bqskit.Circuit(9))
+    with pytest.raises(InvalidArgument, match="17 qubits"):
+        interop.from_bqskit(bqskit.Circuit(17))
 
 
 def test_texts_that_are_no_openqasm(capfd):

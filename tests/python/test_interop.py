@@ -278,35 +278,35 @@ def test_a_gate_that_occurs_often_is_read_once(monkeypatch):
 
 
 def measured():
-    """Return one circuit in each library: 16 qubits, of which gates act on 3 and 9."""
-    text = "h q[3]; cx q[3],q[9]; barrier q; measure q[3] -> c[0]; measure q[9] -> c[1];"
-    bits = QuantumCircuit(16, 2)
+    """Return one circuit in each library: 20 qubits, of which gates act on 3 and 17."""
+    text = "h q[3]; cx q[3],q[17]; barrier q; measure q[3] -> c[0]; measure q[17] -> c[1];"
+    bits = QuantumCircuit(20, 2)
     bits.h(3)
-    bits.cx(3, 9)
+    bits.cx(3, 17)
     bits.barrier()
-    bits.measure([3, 9], [0, 1])
-    line = cirq.LineQubit.range(16)
-    kept = bqskit.Circuit(16)
+    bits.measure([3, 17], [0, 1])
+    line = cirq.LineQubit.range(20)
+    kept = bqskit.Circuit(20)
     kept.append_gate(bq.HGate(), 3)
-    kept.append_gate(bq.CXGate(), (3, 9))
-    kept.append_gate(bq.BarrierPlaceholder(16), range(16))
-    kept.append_gate(bq.MeasurementPlaceholder([("c", 2)], {3: ("c", 0), 9: ("c", 1)}), (3, 9))
+    kept.append_gate(bq.CXGate(), (3, 17))
+    kept.append_gate(bq.BarrierPlaceholder(20), range(20))
+    kept.append_gate(bq.MeasurementPlaceholder([("c", 2)], {3: ("c", 0), 17: ("c", 1)}), (3, 17))
     return [
         (qorpus.from_qiskit, bits),
         (
             qorpus.from_cirq,
-            cirq.Circuit(cirq.H(line[3]), cirq.CNOT(line[3], line[9]), cirq.measure(line[3], line[9], key="c")),
+            cirq.Circuit(cirq.H(line[3]), cirq.CNOT(line[3], line[17]), cirq.measure(line[3], line[17], key="c")),
         ),
         (qorpus.from_bqskit, kept),
-        (qorpus.from_qasm2, f"{HEAD}qreg q[16]; creg c[2]; {text}"),
-        (qorpus.from_qasm3, f"{HEAD3}qubit[16] q; bit[2] c; h q[3]; cx q[3],q[9]; barrier q; c[0] = measure q[3];"),
+        (qorpus.from_qasm2, f"{HEAD}qreg q[20]; creg c[2]; {text}"),
+        (qorpus.from_qasm3, f"{HEAD3}qubit[20] q; bit[2] c; h q[3]; cx q[3],q[17]; barrier q; c[0] = measure q[3];"),
     ]
 
 
 @pytest.mark.parametrize(("read", "circuit"), measured(), ids=[read.__name__ for read, _ in measured()])
 def test_final_measurements_and_idle_qubits_are_left_out_on_request(read, circuit):
     found = read(circuit, final_measurements="drop", idle_qubits="drop")
-    assert found == ("h 0", "cx 0 1") and found.qubits == (3, 9)
+    assert found == ("h 0", "cx 0 1") and found.qubits == (3, 17)
     with pytest.raises(InvalidArgument, match="measure.* on qubits? 3.* has no unitary; pass final_measurements="):
         read(circuit, idle_qubits="drop")
     with pytest.raises(InvalidArgument, match='idle_qubits="drop"'):
@@ -336,8 +336,8 @@ def test_measurements_in_the_middle_stay_refused():
             qorpus.from_qasm2(f"{HEAD}qreg q[2]; creg c[1]; measure q[0] -> c[0]; {text}", **drop)
     with pytest.raises(InvalidArgument, match="has no unitary"):
         qorpus.from_cirq(cirq.Circuit(cirq.measure(a, key="m"), cirq.X(b).with_classical_controls("m")), **drop)
-    with pytest.raises(InvalidArgument, match="gates act on 9 qubits; at most 8"):
-        qorpus.from_qasm2(f"{HEAD}qreg q[12]; {' '.join(f'h q[{place}];' for place in range(9))}", **drop)
+    with pytest.raises(InvalidArgument, match="gates act on 17 qubits; at most 16"):
+        qorpus.from_qasm2(f"{HEAD}qreg q[20]; {' '.join(f'h q[{place}];' for place in range(17))}", **drop)
 
 
 def test_imported_letters_are_a_tuple_that_knows_its_qubits():

@@ -143,7 +143,7 @@ pub(crate) fn record(recipe: &Recipe, record: &Record) -> Value {
     let mut value = json!({
         "id": record.id,
         "circuit": recipe.space().has_circuits().then(letters),
-        "unitary": entries.chunks(recipe.alphabet().dim()).collect::<Vec<_>>(),
+        "unitary": recipe.has_unitaries().then(|| entries.chunks(recipe.alphabet().dim()).collect::<Vec<_>>()),
         "labels": record.labels,
     });
     if recipe.alphabet().has_free_angles() {

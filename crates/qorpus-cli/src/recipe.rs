@@ -16,7 +16,8 @@ pub(crate) struct Alphabet {
     #[arg(long, help = format!("{GATES_HELP} [default: {}]", Gates::default()), long_help = gates_help())]
     pub(crate) gates: Option<String>,
     #[arg(long, value_name = "N", help = format!(
-        "Number of qubits, 1 to 8 [default: {DEFAULT_QUBITS}, or as many as --letters needs]"))]
+        "Number of qubits, 1 to 8; distinct has up to 16 by tableaus \
+         [default: {DEFAULT_QUBITS}, or as many as --letters needs]"))]
     pub(crate) qubits: Option<usize>,
     #[arg(long, value_name = "PAIRS", help = format!("{COUPLING_HELP} [default: {DEFAULT_COUPLING}]"),
           long_help = format!("{COUPLING_HELP}\n\n[default: {DEFAULT_COUPLING}]"))]

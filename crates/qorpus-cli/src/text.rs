@@ -403,6 +403,9 @@ pub(crate) fn record(out: &mut dyn Write, recipe: &Recipe, record: &Record) -> R
     } else {
         writeln!(out, "a Haar-random unitary, without a circuit\n")?;
     }
+    if !recipe.has_unitaries() {
+        writeln!(out, "without a unitary: on {} qubits there are only circuits", alphabet.qubits())?;
+    }
     let cells: Vec<String> = record.unitary.iter().map(|&entry| entry_text(entry)).collect();
     let width = cells.iter().map(|cell| cell.chars().count()).max().unwrap_or(0);
     for row in cells.chunks(alphabet.dim()) {

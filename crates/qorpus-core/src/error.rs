@@ -58,8 +58,26 @@ pub enum Error {
     #[error("gates '{0}' and '{1}' are the same gate with its angle written in two ways; use one of them")]
     OneGateTwice(String, String),
     /// A number of qubits that is not supported.
-    #[error("{0} qubits are out of range: a corpus has 1 to 8 qubits")]
+    #[error(
+        "{0} qubits are out of range: circuits have 1 to 16 qubits, and 1 to 8 where unitaries are computed"
+    )]
     Qubits(usize),
+    /// A number of qubits that unitaries cannot have.
+    #[error(
+        "{0} qubits are out of range: unitaries have 1 to 8 qubits; only enumerations by tableaus (distinct with up_to \
+         pauli, or of cx and swap alone) have up to 16"
+    )]
+    UnitaryQubits(usize),
+    /// Records without unitaries where unitaries are needed.
+    #[error(
+        "the records have no unitaries: on {qubits} qubits a unitary would have 2^{} entries; use their circuits or, in \
+         Python, their tableaus (corpus.tableaus)",
+        2 * qubits
+    )]
+    NoUnitaries {
+        /// The number of qubits of the records.
+        qubits: usize,
+    },
     /// A gate on more qubits than the circuits have.
     #[error(
         "gate '{gate}' acts on {needs} qubits, but the circuits have only {qubits}; use more qubits or leave it out"

@@ -70,7 +70,7 @@ mod tests {
         assert_eq!(parsed("h", 1), ("h".into(), vec![0]));
         assert_eq!(parsed(" RZ( pi / 4 )  1 ", 2), ("rz(pi/4)".into(), vec![1]));
         assert_eq!(parsed("rz(pi/4)1", 2), ("rz(pi/4)".into(), vec![1]));
-        assert_eq!(parsed("ccx 7 0 3", 8), ("ccx".into(), vec![7, 0, 3]));
+        assert_eq!(parsed("ccx 7 0 15", 16), ("ccx".into(), vec![7, 0, 15]));
         assert_eq!(parsed("rz(π**2/π) 1", 2), ("rz(pi)".into(), vec![1]));
         assert_eq!(parsed("Mine 1", 2), ("Mine".into(), vec![1]));
     }
@@ -79,7 +79,7 @@ mod tests {
     fn refusals() {
         for (text, qubits, sentence) in [
             ("h 0", 0, "0 qubits are out of range"),
-            ("h 0", 9, "9 qubits are out of range"),
+            ("h 0", 17, "17 qubits are out of range"),
             ("mine 0", 1, "gate 'mine' is unknown to Qorpus; it needs a matrix"),
             ("", 1, "unknown gate ''"),
             ("cnot 0 1", 2, "unknown gate 'cnot'; did you mean 'cx'?"),

@@ -6,10 +6,14 @@
 //! Gottesman, "Improved simulation of stabilizer circuits", Physical Review A 70, 052328, 2004,
 //! without the column of signs).
 
-use crate::alphabet::{Alphabet, MAX_QUBITS};
+use crate::alphabet::{Alphabet, MAX_UNITARY_QUBITS};
 use crate::error::{Error, Result};
 use num_complex::Complex64;
 use std::slice;
+
+/// The largest number of qubits of a tableau: a column has 16 bits. On more qubits there are
+/// [`BinaryLetters`](crate::BinaryLetters).
+const MAX_QUBITS: usize = MAX_UNITARY_QUBITS;
 
 /// The largest number of qubits of a gate.
 const MAX_GATE_QUBITS: usize = 3;
@@ -167,8 +171,10 @@ impl TableauLetters {
     /// Returns the letters of `alphabet`.
     ///
     /// # Errors
-    /// [`Error::NotClifford`] for the first gate that is not a Clifford gate.
+    /// [`Error::NotClifford`] for the first gate that is not a Clifford gate;
+    /// [`Error::UnitaryQubits`] for more than 8 qubits.
     pub fn new(alphabet: &Alphabet) -> Result<TableauLetters> {
+        alphabet.check_unitaries()?;
         let gates = alphabet.gates().iter().map(|gate| {
             let is_known = !gate.is_opaque() && !gate.is_free();
             let tableau = is_known.then(|| Tableau::of_unitary(gate.matrix(), gate.qubits())).flatten();

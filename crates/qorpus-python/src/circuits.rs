@@ -17,7 +17,7 @@ use qorpus::core::{Drawing, Error, Gate, Instruction, MAX_QUBITS, Qasm};
 ///
 /// Args:
 ///     circuit: letters in time order, such as ("h 0", "cx 0 1"), or one string, "h 0; cx 0 1".
-///     qubits: the number of qubits, 1 to 8.
+///     qubits: the number of qubits, 1 to 16.
 ///     matrices: matrices of your own gates by name, of shape (2**k, 2**k), the first qubit most
 ///         significant.
 ///
@@ -53,7 +53,7 @@ pub(crate) fn to_qasm2(
 ///
 /// Args:
 ///     circuit: letters in time order, such as ("h 0", "cx 0 1"), or one string, "h 0; cx 0 1".
-///     qubits: the number of qubits, 1 to 8.
+///     qubits: the number of qubits, 1 to 16.
 ///     matrices: matrices of your own gates by name, of shape (2**k, 2**k), the first qubit most
 ///         significant.
 ///

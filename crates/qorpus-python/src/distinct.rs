@@ -166,6 +166,7 @@ fn judged(reader: &Corpus, target: &Bound<'_, PyAny>, order: Order) -> PyResult<
     if let Some(target) = tableau(reader, target)? {
         return Ok(target);
     }
+    qorpus::check_matrix(alphabet.qubits()).or_raise(py)?;
     let dim = alphabet.dim();
     let (array, dtype) = numbers(target, "the unitary")?;
     if array.shape() != [dim; 2] {

@@ -85,8 +85,9 @@ pub(crate) struct Record {
     /// Haar-random unitary and has no circuit.
     circuit: Option<Py<PyTuple>>,
     #[pyo3(get)]
-    /// The unitary: an array of shape (d, d) for d = 2**qubits, complex128 or complex64.
-    unitary: Py<PyAny>,
+    /// The unitary: an array of shape (d, d) for d = 2**qubits, complex128 or complex64; `None` on more
+    /// than 8 qubits.
+    unitary: Option<Py<PyAny>>,
     /// The free angles of the letters; `None` if the gates have none.
     angles: Option<Py<PyAny>>,
     given: Option<Py<PyDict>>,
@@ -101,7 +102,7 @@ impl Record {
     fn new(
         id: &Bound<'_, PyAny>,
         circuit: &Bound<'_, PyAny>,
-        unitary: Py<PyAny>,
+        unitary: Option<Py<PyAny>>,
         given: Option<&Bound<'_, PyAny>>,
         origin: &Bound<'_, PyAny>,
         angles: Option<Py<PyAny>>,
@@ -118,6 +119,10 @@ impl Record {
             Err(_) if circuit.is_none() && !has_circuit => None,
             _ => return Err(refused("circuit", circuit)),
         };
+        if unitary.is_some() != origin.get().recipe.has_unitaries() {
+            let py = origin.py();
+            return Err(refused("unitary", unitary.map_or(py.None(), |given| given).bind(py)));
+        }
         Ok(Record {
             id: number(id, "id")?,
             circuit,
@@ -333,14 +338,14 @@ impl Record {
         py: Python<'_>,
         id: u64,
         circuit: Option<Bound<'_, PyTuple>>,
-        (unitary, angles): (Bound<'_, PyAny>, Option<Bound<'_, PyAny>>),
+        (unitary, angles): (Option<Bound<'_, PyAny>>, Option<Bound<'_, PyAny>>),
         given: Option<&BTreeMap<String, Label>>,
         origin: &Py<Origin>,
     ) -> PyResult<Record> {
         Ok(Record {
             id,
             circuit: circuit.map(Bound::unbind),
-            unitary: unitary.unbind(),
+            unitary: unitary.map(Bound::unbind),
             angles: angles.map(Bound::unbind),
             given: match given {
                 Some(given) if !given.is_empty() => Some(labels::dict(py, given)?.unbind()),

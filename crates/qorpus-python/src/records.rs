@@ -18,8 +18,8 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::sync::Arc;
 
-/// Unitaries, numbers of letters, and angles if letters have any.
-type ReadRows<'py> = (Bound<'py, PyAny>, Bound<'py, PyArray2<i32>>, Option<Bound<'py, PyAny>>);
+/// Unitaries if records have them, numbers of letters, and angles if letters have any.
+type ReadRows<'py> = (Option<Bound<'py, PyAny>>, Bound<'py, PyArray2<i32>>, Option<Bound<'py, PyAny>>);
 
 thread_local! {
     /// Memory for one record.
@@ -121,13 +121,13 @@ impl Records {
         let each = ids::RECORD_BYTES + reader.unitary_bytes();
         ids::check_room(py, rows.circuits.len(), ids::objects(&rows.circuits, each))?;
         let list = PyList::empty(py);
-        let unitaries = rows.unitaries.chunks_exact(reader.unitary_bytes());
-        for (place, (&id, unitary)) in ids.iter().zip(unitaries).enumerate() {
+        let size = reader.unitary_bytes();
+        for (place, &id) in ids.iter().enumerate() {
             list.append(self.assemble(
                 py,
                 id,
                 rows.circuits.circuit(place),
-                unitary,
+                &rows.unitaries[place * size..][..size],
                 rows.given.get(place),
             )?)?;
         }
@@ -144,6 +144,7 @@ impl Records {
     ///     A new array of shape (k, d, d) for k ids and d = 2**qubits, in the corpus's dtype.
     ///
     /// Raises:
+    ///     qorpus.InvalidArgument: there are more than 8 qubits, on which records have no unitaries.
     ///     qorpus.MissingRecord: a record does not exist, or is not generated yet.
     ///     qorpus.WrongType: `ids` are neither a slice nor integers.
     ///     qorpus.TooManyRecords: the array does not fit in memory.
@@ -152,6 +153,7 @@ impl Records {
     ///     >>> qorpus.Recipe(gates="h,cx", random=1000).unitaries([7, -1]).shape
     ///     (2, 4, 4)
     fn unitaries<'py>(&self, py: Python<'py>, ids: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.recipe.check_unitaries().or_raise(py)?;
         let ids = self.ids(ids)?;
         let reader = self.reader(py)?;
         let dim = self.recipe.alphabet().dim();
@@ -289,8 +291,12 @@ impl Records {
     }
 
     /// Read the results of `unitaries`, `letters_array` and `angles` together; no angles if no
-    /// letter has any. Numbers of letters have shape (k, 0) if the records have no circuits.
+    /// letter has any, and no unitaries if the records have none. Numbers of letters have shape
+    /// (k, 0) if the records have no circuits.
     fn _rows<'py>(&self, py: Python<'py>, ids: &Bound<'py, PyAny>) -> PyResult<ReadRows<'py>> {
+        if !self.recipe.has_unitaries() {
+            return Ok((None, rows_of(py, &self.read_circuits(py, ids)?)?, None));
+        }
         let ids = self.ids(ids)?;
         let reader = self.reader(py)?;
         let (alphabet, mut circuits) = (self.recipe.alphabet(), Circuits::default());
@@ -301,7 +307,7 @@ impl Records {
         })?;
         let has_angles = alphabet.has_free_angles();
         let angles = has_angles.then(|| angles_of(py, alphabet, &circuits)).transpose()?;
-        Ok((unitaries, rows_of(py, &circuits)?, angles))
+        Ok((Some(unitaries), rows_of(py, &circuits)?, angles))
     }
 
     /// Read the labels of some records.
@@ -417,6 +423,12 @@ impl Records {
     #[getter]
     fn has_circuits(&self) -> bool {
         self.recipe.space().has_circuits()
+    }
+
+    /// Whether the records have unitaries. On more than 8 qubits they have none.
+    #[getter]
+    fn has_unitaries(&self) -> bool {
+        self.recipe.has_unitaries()
     }
 
     #[getter]
@@ -588,10 +600,13 @@ impl Records {
         given: Option<&BTreeMap<String, Label>>,
     ) -> PyResult<Record> {
         let dim = self.recipe.alphabet().dim();
-        let unitary = unitaries(py, self.recipe.dtype(), [dim, dim], |out| {
-            out.copy_from_slice(unitary);
-            Ok(())
-        })?;
+        let copied = || {
+            unitaries(py, self.recipe.dtype(), [dim, dim], |out| {
+                out.copy_from_slice(unitary);
+                Ok(())
+            })
+        };
+        let unitary = self.recipe.has_unitaries().then(copied).transpose()?;
         let alphabet = self.recipe.alphabet();
         let angles = alphabet.has_free_angles().then(|| {
             let rows = alphabet.angle_rows(circuit.letters, circuit.angles, circuit.letters.len());

@@ -53,7 +53,7 @@ pub use distinct::found::Found;
 pub use distinct::partition::Partition;
 pub use distinct::progress::{EnumerateProgress, Phase};
 pub use distinct::remote::{Remote, TakeRows};
-pub use distinct::target::{circuit_target, circuit_unitary, read_npy};
+pub use distinct::target::{check_matrix, circuit_target, circuit_unitary, read_npy};
 pub use distinct::worker::RemoteWorker;
 #[cfg(feature = "environments")]
 pub use environments::ParallelEnvironments;

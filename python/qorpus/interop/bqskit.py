@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qorpus._letters import FIXED, MAX_QUBITS, TURNING, gate_text
+from qorpus._letters import FIXED, MAX_UNITARY_QUBITS, TURNING, gate_text
 from qorpus._qorpus import placed
 from qorpus.errors import InvalidArgument
 from qorpus.interop.fragment import Fragment, Step, no_letters, no_unitary
@@ -27,7 +27,7 @@ def to_bqskit(circuit: str | Iterable[str], qubits: int, matrices: Mapping[str, 
 
     Args:
         circuit: letters in time order, such as ("h 0", "cx 0 1"), or one string, "h 0; cx 0 1".
-        qubits: the number of qubits, 1 to 8.
+        qubits: the number of qubits, 1 to 16.
         matrices: matrices of your own gates by name, the first qubit most significant. Each becomes
             a `ConstantUnitaryGate` of its name.
 
@@ -68,13 +68,13 @@ def from_bqskit(
     identity on several qubits adds no letter.
 
     Args:
-        circuit: a circuit on at most 8 qubits without measurements.
+        circuit: a circuit on at most 16 qubits without measurements.
         ignore_phase: whether a global phase that letters cannot express is dropped; otherwise it is
             refused.
         final_measurements: "drop" leaves out measurements that no gate on the same qubit follows.
             "refuse" raises an error for them.
         idle_qubits: "drop" leaves out qubits without letters, and numbers the others from 0 in
-            their order. The circuit may then have any number of qubits, of which at most 8 have
+            their order. The circuit may then have any number of qubits, of which at most 16 have
             letters.
 
     Returns:
@@ -127,7 +127,7 @@ def _fragment(operation: Any) -> Fragment:
         raise no_unitary(gate.name, location)
     if name := _bqskit_names().get(gate):
         return Fragment([Step(gate_text(name, operation.params), places)])
-    if len(places) <= MAX_QUBITS and (found := fragment_of(np.asarray(operation.get_unitary().numpy))):
+    if len(places) <= MAX_UNITARY_QUBITS and (found := fragment_of(np.asarray(operation.get_unitary().numpy))):
         return found
     remedy = "decompose it first into gates such as u3 and cx, for example with bqskit.compile"
     raise no_letters(gate.name, location, remedy)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qorpus._letters import FIXED, MAX_QUBITS, TURNING, Matrix, gate_text
+from qorpus._letters import FIXED, MAX_QUBITS, MAX_UNITARY_QUBITS, TURNING, Matrix, gate_text
 from qorpus._qorpus import matrix, placed
 from qorpus.errors import InvalidArgument, WrongType
 from qorpus.interop.fragment import TOLERANCE, Fragment, Refusal, Step, checked, difference, no_letters, no_unitary
@@ -33,7 +33,7 @@ def to_cirq(circuit: str | Iterable[str], qubits: int, matrices: Mapping[str, Ar
 
     Args:
         circuit: letters in time order, such as ("h 0", "cx 0 1"), or one string, "h 0; cx 0 1".
-        qubits: the number of qubits, 1 to 8.
+        qubits: the number of qubits, 1 to 16.
         matrices: matrices of your own gates by name, the first qubit most significant. Each becomes
             a `MatrixGate` of its name. So does u3, which Cirq does not have with this global phase.
 
@@ -81,7 +81,7 @@ def from_cirq(
     letter.
 
     Args:
-        circuit: a circuit on at most 8 qubits without measurements, with resolved parameters.
+        circuit: a circuit on at most 16 qubits without measurements, with resolved parameters.
         qubits: the qubits in order, starting with qubit 0: a list or a `cirq.QubitOrder`. By
             default `LineQubit(k)` is qubit k, and other qubits are sorted in Cirq's order.
             `Imported.qubits` refers to this order.
@@ -90,7 +90,7 @@ def from_cirq(
         final_measurements: "drop" leaves out measurements that no gate on the same qubit follows.
             "refuse" raises an error for them.
         idle_qubits: "drop" leaves out qubits without letters, and numbers the others from 0 in
-            their order. The circuit may then have any number of qubits, of which at most 8 have
+            their order. The circuit may then have any number of qubits, of which at most 16 have
             letters.
 
     Returns:
@@ -195,11 +195,11 @@ def _fragment(operation: Any) -> Fragment:
         if _is_opaque(cirq, operation):
             raise Refusal(name, places, "is opaque: Cirq knows neither its unitary nor a decomposition; define one")
         raise no_unitary(name, places)
-    unitary = checked(np.asarray(cirq.unitary(operation)), name, places) if len(places) <= MAX_QUBITS else None
-    if unitary is not None and (found := fragment_of(unitary)):
-        return found
-    if found := _decomposed(cirq, operation, unitary):
-        return found
+    # Decompositions of Cirq may lose the global phase, which only the unitary shows.
+    if len(places) <= MAX_UNITARY_QUBITS:
+        unitary = checked(np.asarray(cirq.unitary(operation)), name, places)
+        if found := fragment_of(unitary) or _decomposed(cirq, operation, unitary):
+            return found
     remedy = "decompose it first, for example with cirq.decompose or cirq.optimize_for_target_gateset"
     raise no_letters(name, places, remedy)
 
@@ -218,7 +218,7 @@ def _is_opaque(cirq: Any, operation: Any) -> bool:
     return cirq.decompose_once(operation, None) is None
 
 
-def _decomposed(cirq: Any, operation: Any, unitary: Matrix | None) -> Fragment | None:
+def _decomposed(cirq: Any, operation: Any, unitary: Matrix) -> Fragment | None:
     """Return the letters of Cirq's decomposition, if their unitary is the operation's."""
     parts = cirq.decompose_once(operation, None)
     numbers = {qubit: number for number, qubit in enumerate(operation.qubits)}
@@ -231,8 +231,8 @@ def _decomposed(cirq: Any, operation: Any, unitary: Matrix | None) -> Fragment |
         except Refusal:
             return None
     made = found.unitary(len(operation.qubits))
-    if made is None or unitary is None:
-        return found if unitary is None else None
+    if made is None:
+        return None
     # Cirq's decompositions may lose only the global phase.
     lost = phase(complex(np.vdot(made, unitary)))
     found.phase += lost

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qorpus._letters import MAX_QUBITS, Matrix, qubits_text
+from qorpus._letters import MAX_UNITARY_QUBITS, Matrix, qubits_text
 from qorpus._qorpus import matrix
 from qorpus.errors import InvalidArgument
 
@@ -94,7 +94,7 @@ class Fragment:
 
     def unitary(self, qubits: int) -> Matrix | None:
         """Return the unitary, qubit 0 most significant; None beyond 8 qubits or if measured."""
-        if qubits > MAX_QUBITS or any(step.gate is None for step in self.steps):
+        if qubits > MAX_UNITARY_QUBITS or any(step.gate is None for step in self.steps):
             return None
         total: Matrix = np.eye(2**qubits, dtype=np.complex128) * np.exp(1j * self.phase)
         for gate, places in self.steps:

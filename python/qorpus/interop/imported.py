@@ -27,7 +27,7 @@ class Imported(tuple[str, ...]):
             and 1 are the circuit's qubits 3 and 7.
 
     Examples:
-        >>> program = 'OPENQASM 2.0; include "qelib1.inc"; qreg q[16]; h q[3]; cx q[3], q[7];'
+        >>> program = 'OPENQASM 2.0; include "qelib1.inc"; qreg q[20]; h q[3]; cx q[3], q[7];'
         >>> imported = qorpus.from_qasm2(program, idle_qubits="drop")
         >>> imported, imported.qubits
         (('h 0', 'cx 0 1'), (3, 7))

@@ -38,7 +38,7 @@ def from_qasm2(
         final_measurements: "drop" leaves out measurements that no gate on the same qubit follows.
             "refuse" raises an error for them.
         idle_qubits: "drop" leaves out qubits without letters, and numbers the others from 0 in
-            their order. The circuit may then have any number of qubits, of which at most 8 have
+            their order. The circuit may then have any number of qubits, of which at most 16 have
             letters.
 
     Returns:
@@ -78,7 +78,7 @@ def from_qasm3(
         final_measurements: "drop" leaves out measurements that no gate on the same qubit follows.
             "refuse" raises an error for them.
         idle_qubits: "drop" leaves out qubits without letters, and numbers the others from 0 in
-            their order. The circuit may then have any number of qubits, of which at most 8 have
+            their order. The circuit may then have any number of qubits, of which at most 16 have
             letters.
 
     Returns:

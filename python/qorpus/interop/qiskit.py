@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qorpus._letters import FIXED, MAX_QUBITS, TURNING, Matrix, gate_text, is_gate, permuted
+from qorpus._letters import FIXED, MAX_UNITARY_QUBITS, TURNING, Matrix, gate_text, is_gate, permuted
 from qorpus._qorpus import placed
 from qorpus.errors import InvalidArgument
 from qorpus.interop.fragment import TOLERANCE, Fragment, Refusal, Step, applied, checked, difference, no_letters, no_unitary
@@ -37,7 +37,7 @@ def to_qiskit(circuit: str | Iterable[str], qubits: int, matrices: Mapping[str, 
 
     Args:
         circuit: letters in time order, such as ("h 0", "cx 0 1"), or one string, "h 0; cx 0 1".
-        qubits: the number of qubits, 1 to 8.
+        qubits: the number of qubits, 1 to 16.
         matrices: matrices of your own gates by name, the first qubit most significant. Each becomes
             a `UnitaryGate` with its name as the label.
 
@@ -81,13 +81,13 @@ def from_qiskit(
     numbers, are replaced by their bodies. An identity on several qubits adds no letter.
 
     Args:
-        circuit: a circuit on at most 8 qubits without measurements, with bound parameters.
+        circuit: a circuit on at most 16 qubits without measurements, with bound parameters.
         ignore_phase: whether a global phase that letters cannot express is dropped; otherwise it is
             refused.
         final_measurements: "drop" leaves out measurements that no gate on the same qubit follows.
             "refuse" raises an error for them.
         idle_qubits: "drop" leaves out qubits without letters, and numbers the others from 0 in
-            their order. The circuit may then have any number of qubits, of which at most 8 have
+            their order. The circuit may then have any number of qubits, of which at most 16 have
             letters.
 
     Returns:
@@ -246,7 +246,7 @@ class _Reader:
 
     def _own_matrix(self, operation: Any) -> Matrix | None:
         qubits = operation.num_qubits
-        if qubits > MAX_QUBITS:
+        if qubits > MAX_UNITARY_QUBITS:
             return None
         # A class without its own matrix raises one of these.
         with suppress(AttributeError, import_module("qiskit.exceptions").QiskitError):
@@ -266,7 +266,7 @@ class _Reader:
         """Return the matrix of an operation, computed from its definition if it has none."""
         own = self._matrix(operation)
         definition = getattr(operation, "definition", None) if own is None else None
-        if definition is None or operation.num_qubits > MAX_QUBITS:
+        if definition is None or operation.num_qubits > MAX_UNITARY_QUBITS:
             return own
         total: Matrix = np.eye(2**operation.num_qubits, dtype=np.complex128)
         total *= np.exp(1j * _number(definition.global_phase, "the global phase"))

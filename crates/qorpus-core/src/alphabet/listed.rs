@@ -56,7 +56,7 @@ impl Alphabet {
     }
 
     /// Returns the number of qubits that letters with these texts need: one more than the largest
-    /// qubit, at least 1 and at most 8.
+    /// qubit, at least 1 and at most 16.
     pub fn qubits_of<T: AsRef<str>>(texts: &[T]) -> usize {
         let places = texts.iter().flat_map(|text| split_letter(text.as_ref()).1);
         let numbers = places.filter_map(|place| place.parse::<usize>().ok());
@@ -234,7 +234,7 @@ mod tests {
             (&["h"][..], 1),
             (&["h 0", "cx 0 3"], 4),
             (&["rz(pi/4)1"], 2),
-            (&["h 7", "h 99"], 8),
+            (&["h 7", "h 99"], 16),
             (&["h x"], 1),
         ] {
             assert_eq!(Alphabet::qubits_of(letters), qubits, "{letters:?}");

@@ -15,9 +15,9 @@ use crate::gate::synonyms::synonym;
 use std::collections::{HashMap, HashSet};
 
 /// The largest number of qubits of a circuit.
-pub const MAX_QUBITS: usize = 8;
+pub const MAX_QUBITS: usize = 16;
 
-/// The largest number of qubits of a unitary.
+/// The largest number of qubits of a unitary, and so of a circuit whose unitary is computed.
 pub const MAX_UNITARY_QUBITS: usize = 8;
 
 /// The most letters of an alphabet, which are numbered with 16 bits.
@@ -113,10 +113,21 @@ impl Alphabet {
     /// # Errors
     /// Qubits out of range.
     pub(crate) fn empty(qubits: usize) -> Result<Alphabet> {
-        if !(1..=MAX_QUBITS).contains(&qubits) {
-            return Err(Error::Qubits(qubits));
+        if !(1..=MAX_UNITARY_QUBITS).contains(&qubits) {
+            return Err(Error::UnitaryQubits(qubits));
         }
         Ok(Alphabet::of_letters(qubits, Some(Coupling::All), Vec::new(), Vec::new()))
+    }
+
+    /// Refuses an alphabet on more qubits than a unitary has.
+    ///
+    /// # Errors
+    /// [`Error::UnitaryQubits`].
+    pub fn check_unitaries(&self) -> Result<()> {
+        if self.qubits > MAX_UNITARY_QUBITS {
+            return Err(Error::UnitaryQubits(self.qubits));
+        }
+        Ok(())
     }
 
     /// Refuses an alphabet without letters where circuits are written in it.
@@ -453,7 +464,7 @@ mod tests {
     fn refusals() {
         let refused = |gates, qubits, coupling| alphabet(gates, qubits, coupling).unwrap_err().to_string();
         assert!(refused("h", 0, "all").contains("out of range"));
-        assert!(refused("h", 9, "all").contains("out of range"));
+        assert!(refused("h", 17, "all").contains("out of range"));
         assert!(refused("h", 2, "0-2").contains("qubit 2 does not exist"));
         assert!(refused("h", 2, "1-1").contains("cannot be coupled with itself"));
         let none = Alphabet::new(vec![Gate::standard("h").unwrap()], 2, Coupling::Pairs(Vec::new()));
@@ -462,6 +473,16 @@ mod tests {
         assert!(refused("ccx", 2, "all").contains("acts on 3 qubits"));
         assert!(refused("h,t,h", 2, "all").contains("listed twice"));
         assert!(refused("ccx", 3, "0-1").contains("connects no qubits"));
+    }
+
+    #[test]
+    fn sixteen_qubits() {
+        let sixteen = alphabet("h,cx,ccx", 16, "all").unwrap();
+        assert_eq!(sixteen.letters().len(), 16 + 16 * 15 + 16 * 15 * 14 / 2);
+        let circuit = sixteen.circuit("h 15; cx 15 0; ccx 14 9 3").unwrap();
+        assert_eq!(sixteen.text(&circuit, &[]), "h 15; cx 15 0; ccx 9 14 3");
+        assert_eq!(sixteen.check_unitaries(), Err(Error::UnitaryQubits(16)));
+        assert_eq!(alphabet("h", 8, "all").unwrap().check_unitaries(), Ok(()));
     }
 
     #[test]

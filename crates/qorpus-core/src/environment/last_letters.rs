@@ -1,6 +1,6 @@
 //! The last letter on each qubit, and the letters that would undo it.
 
-use crate::alphabet::{Alphabet, MAX_QUBITS};
+use crate::alphabet::{Alphabet, MAX_UNITARY_QUBITS};
 
 /// No letter.
 const NONE: u16 = u16::MAX;
@@ -22,11 +22,11 @@ const MAX_KEPT: usize = 256;
 
 /// The last letter on each qubit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct LastLetters([u16; MAX_QUBITS]);
+pub(crate) struct LastLetters([u16; MAX_UNITARY_QUBITS]);
 
 impl LastLetters {
     /// The beginning of an episode.
-    pub(crate) const NONE: LastLetters = LastLetters([NONE; MAX_QUBITS]);
+    pub(crate) const NONE: LastLetters = LastLetters([NONE; MAX_UNITARY_QUBITS]);
 
     #[inline]
     pub(crate) fn push(&mut self, undone: &Undone, letter: u16) {

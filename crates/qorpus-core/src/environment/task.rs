@@ -83,8 +83,8 @@ impl Task {
     /// * `bonus`: the reward of a solved target.
     ///
     /// # Errors
-    /// A gate that is opaque or has free angles; [`Error::NotClifford`] if tableaus are compared;
-    /// [`Error::Length`]; numbers that are not finite or out of range.
+    /// More than 8 qubits; a gate that is opaque or has free angles; [`Error::NotClifford`] if tableaus
+    /// are compared; [`Error::Length`]; numbers that are not finite or out of range.
     ///
     /// # Panics
     /// If there is not one cost for each letter.
@@ -97,6 +97,7 @@ impl Task {
         bonus: f64,
     ) -> Result<Task> {
         assert_eq!(costs.len(), alphabet.letters().len(), "a cost for each letter");
+        alphabet.check_unitaries()?;
         alphabet.check_fixed("environments need")?;
         if let Some(gate) = alphabet.gates().iter().find(|gate| gate.is_opaque()) {
             return Err(Error::Opaque {

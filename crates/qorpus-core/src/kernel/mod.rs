@@ -51,10 +51,11 @@ pub struct Scratch {
 }
 
 /// A kernel that computes unitaries of circuits over one alphabet, on one to eight qubits, or draws
-/// unitaries without circuits.
+/// unitaries without circuits. On more qubits circuits have no unitaries, and it computes none.
 #[derive(Debug, Clone)]
 pub struct Kernel {
     instructions: InstructionSet,
+    /// The rows of a unitary; 0 if there are none.
     dim: usize,
     letters: PreparedLetters,
     /// The letters, if some have free angles.
@@ -76,6 +77,9 @@ impl Kernel {
     /// Creates the kernel of `alphabet`. Letters of opaque gates do nothing: check
     /// [`Alphabet::defines`] first.
     pub fn new(alphabet: &Alphabet) -> Kernel {
+        if alphabet.check_unitaries().is_err() {
+            return Kernel::without_letters(0, None);
+        }
         Kernel::with_instructions(InstructionSet::best(), alphabet)
     }
 
@@ -94,14 +98,13 @@ impl Kernel {
 
     /// Creates the kernel of unitaries that are drawn by the ids of their records.
     pub fn haar(haar: Haar) -> Kernel {
-        Kernel {
-            instructions: InstructionSet::best(),
-            dim: haar.dim(),
-            letters: PreparedLetters::Rows(Vec::new()),
-            free: None,
-            haar: Some(haar),
-            prefix_table: OnceLock::new(),
-        }
+        Kernel::without_letters(haar.dim(), Some(haar))
+    }
+
+    fn without_letters(dim: usize, haar: Option<Haar>) -> Kernel {
+        let letters = PreparedLetters::Rows(Vec::new());
+        let instructions = InstructionSet::best();
+        Kernel { instructions, dim, letters, free: None, haar, prefix_table: OnceLock::new() }
     }
 
     /// Writes the unitaries of `circuits`, in order, row-major, to `out`.
@@ -111,7 +114,8 @@ impl Kernel {
     /// once `scratch` has grown.
     ///
     /// # Panics
-    /// If `out` does not hold exactly one 2^n x 2^n matrix for each circuit, a letter is not in the
+    /// If `out` does not hold exactly one 2^n x 2^n matrix for each circuit, or any number on more
+    /// than 8 qubits, a letter is not in the
     /// alphabet, a circuit has other angles than its letters, or unitaries are to be drawn for
     /// records without ids.
     pub fn unitaries(&self, circuits: &Circuits, scratch: &mut Scratch, out: &mut [Complex64]) {
@@ -119,6 +123,9 @@ impl Kernel {
         if let Some(haar) = &self.haar {
             let ids = circuits.all_drawn().expect("an id for each unitary that is drawn");
             return haar.unitaries(ids, &mut scratch.haar, out);
+        }
+        if self.dim == 0 {
+            return;
         }
         match self.free {
             None => self.run(UnitaryBatch::<false> { kernel: self, circuits, scratch, out }),

@@ -42,7 +42,11 @@ impl UnitarySplit {
     /// Creates the split of a recipe's records. Unitaries are compared exactly if all gates are
     /// exact and no circuit is long enough for its integers to overflow, and approximately
     /// otherwise.
+    ///
+    /// # Panics
+    /// If records have no unitaries.
     pub fn new(recipe: &Recipe, seed: u64) -> UnitarySplit {
+        assert!(recipe.has_unitaries(), "unitaries to split by");
         let (alphabet, space) = (recipe.alphabet(), recipe.space());
         let is_bounded = !space.is_appended() || space.enumerates().is_some();
         let up_to = Equivalence::GlobalPhase;

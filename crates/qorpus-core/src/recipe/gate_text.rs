@@ -9,7 +9,7 @@ use std::fmt;
 pub(crate) const MAX_GATES: usize = 1 << 16;
 
 /// Rows and columns of the largest gate.
-const LARGEST_SIDE: usize = 1 << crate::alphabet::MAX_QUBITS;
+const LARGEST_SIDE: usize = 1 << crate::alphabet::MAX_UNITARY_QUBITS;
 
 #[derive(Serialize)]
 #[serde(untagged)]

@@ -4,8 +4,8 @@ pub(crate) mod dtype;
 pub(crate) mod gate_text;
 pub(crate) mod json;
 
-use crate::alphabet::Alphabet;
 use crate::alphabet::coupling::Coupling;
+use crate::alphabet::{Alphabet, MAX_UNITARY_QUBITS};
 use crate::arithmetic::Equivalence;
 use crate::bits;
 use crate::error::{Error, Result};
@@ -94,7 +94,29 @@ impl Recipe {
 
     /// Returns the size of a stored unitary; 0 if the recipe stores none.
     pub(crate) fn unitary_bytes(&self) -> usize {
-        if self.unitaries { self.alphabet.dim().pow(2) * self.dtype.bytes() } else { 0 }
+        if self.unitaries { self.unitary_entries() * self.dtype.bytes() } else { 0 }
+    }
+
+    /// Returns whether its records have unitaries, stored or computed. On more than 8 qubits they
+    /// have only tableaus.
+    pub fn has_unitaries(&self) -> bool {
+        self.alphabet.qubits() <= MAX_UNITARY_QUBITS
+    }
+
+    /// Refuses records without unitaries where unitaries are needed.
+    ///
+    /// # Errors
+    /// [`Error::NoUnitaries`].
+    pub fn check_unitaries(&self) -> Result<()> {
+        match self.alphabet.qubits() {
+            qubits if !self.has_unitaries() => Err(Error::NoUnitaries { qubits }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the number of entries of a unitary, 4^n; 0 if records have none.
+    pub fn unitary_entries(&self) -> usize {
+        if self.has_unitaries() { self.alphabet.dim().pow(2) } else { 0 }
     }
 
     /// Returns the approximate size of a full chunk.
@@ -146,7 +168,8 @@ impl Recipe {
     }
 
     /// Creates the kernel that computes the unitaries of its records, or draws them. Letters of
-    /// opaque gates do nothing: see [`check`](Recipe::check).
+    /// opaque gates do nothing: see [`check`](Recipe::check). If records have no unitaries, neither
+    /// has the kernel.
     pub fn kernel(&self) -> Kernel {
         match self.space.haar_sampler() {
             Some(haar) => Kernel::haar(haar.clone()),
@@ -192,11 +215,16 @@ impl Recipe {
         (!self.space.is_appended()).then(|| self.space.len())
     }
 
-    /// Refuses a recipe whose unitaries would have to be computed with an opaque gate.
+    /// Refuses a recipe whose unitaries would have to be computed with an opaque gate, or that needs
+    /// unitaries on more than 8 qubits: only an enumeration by tableaus does without.
     ///
     /// # Errors
-    /// [`Error::Opaque`].
+    /// [`Error::Opaque`] or [`Error::UnitaryQubits`].
     pub fn check(&self) -> Result<()> {
+        let needs_none = self.space.enumerates().is_some_and(|distinct| distinct.tableaus);
+        if self.unitaries || !needs_none {
+            self.alphabet.check_unitaries()?;
+        }
         match self.alphabet.gates().iter().find(|gate| gate.is_opaque()) {
             Some(gate) if !self.space.is_appended() || !self.unitaries => Err(Error::Opaque {
                 gate: gate.name().into(),
@@ -234,7 +262,9 @@ impl Recipe {
     /// As [`Space::distinct`].
     pub fn without_tableaus(&self) -> Result<Recipe> {
         match self.space.kind() {
-            SpaceKind::Distinct(distinct) if distinct.tableaus && distinct.up_to != Equivalence::Pauli => {
+            SpaceKind::Distinct(distinct)
+                if distinct.tableaus && distinct.up_to != Equivalence::Pauli && self.has_unitaries() =>
+            {
                 let distinct = Distinct { tableaus: false, ..distinct.clone() };
                 let space = Space::distinct(&self.alphabet, distinct, self.space.lengths().1)?;
                 Ok(Recipe { space, ..self.clone() })
@@ -285,6 +315,9 @@ impl Recipe {
     }
 
     fn summary_of_unitaries(&self) -> String {
+        if !self.has_unitaries() {
+            return "without unitaries".into();
+        }
         let stored = if self.unitaries { "stored" } else { "computed on reading" };
         format!("{} unitaries {stored}", self.dtype.name())
     }
@@ -320,7 +353,10 @@ impl Recipe {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::circuit::Circuits;
     use crate::gate::standard::{diagonal, turn};
+    use crate::kernel::Scratch;
+    use num_complex::Complex64;
 
     fn recipe(gates: Vec<Gate>, qubits: usize, unitaries: bool) -> Recipe {
         let alphabet = Alphabet::new(gates, qubits, Coupling::Line).unwrap();
@@ -421,6 +457,94 @@ mod tests {
             recipe(1, 1, false).summary(),
             "1 Haar-random unitary on 1 qubit, without circuits, seed 7; complex128 unitaries computed on reading"
         );
+    }
+
+    /// An enumeration of the permutations of qubits, by adjacent exchanges.
+    fn permutations(qubits: usize, up_to: Equivalence, tableaus: bool) -> Result<Recipe> {
+        let alphabet = Alphabet::new(vec![Gate::standard("swap").unwrap()], qubits, Coupling::Line)?;
+        let distinct = Distinct { up_to, costs: vec![0], most_cost: 0, tableaus };
+        let space = Space::distinct(&alphabet, distinct, 20)?;
+        Ok(Recipe::new(alphabet, space, Dtype::Complex128, false))
+    }
+
+    #[test]
+    fn enumerations_by_tableaus_have_up_to_16_qubits() {
+        for up_to in [Equivalence::GlobalPhase, Equivalence::Pauli] {
+            for qubits in [2, 8, 9, 16] {
+                let recipe = permutations(qubits, up_to, true).unwrap();
+                assert_eq!(recipe.check(), Ok(()));
+                assert_eq!(Recipe::from_json(&recipe.to_json()).unwrap(), recipe);
+                assert_eq!(
+                    (recipe.has_unitaries(), recipe.check_unitaries().is_ok()),
+                    (qubits <= 8, qubits <= 8)
+                );
+                assert_eq!(recipe.unitary_entries(), if qubits <= 8 { 1 << (2 * qubits) } else { 0 });
+                assert_eq!(recipe.unitary_bytes(), 0);
+                assert_eq!(recipe.summary().ends_with("; without unitaries"), qubits > 8);
+                // Nothing is computed, and nothing is refused.
+                let mut out = vec![Complex64::ZERO; recipe.unitary_entries()];
+                let mut circuits = Circuits::default();
+                circuits.push([0]);
+                recipe.kernel().unitaries(&circuits, &mut Scratch::default(), &mut out);
+                assert!(recipe.without_tableaus().is_ok());
+            }
+            assert_eq!(permutations(17, up_to, true), Err(Error::Qubits(17)));
+        }
+        let wide = permutations(16, Equivalence::GlobalPhase, true).unwrap();
+        assert_eq!(wide.without_tableaus().unwrap(), wide);
+        let refused = permutations(9, Equivalence::Exact, true).unwrap_err().to_string();
+        assert!(refused.contains("use up_to phase, which means the same"), "{refused}");
+        assert!(permutations(8, Equivalence::Exact, true).is_ok());
+        assert_eq!(permutations(9, Equivalence::GlobalPhase, false), Err(Error::UnitaryQubits(9)));
+    }
+
+    #[test]
+    fn other_recipes_have_up_to_8_qubits() {
+        let alphabet = |qubits| Alphabet::of("h,cx", qubits);
+        let refused = Err(Error::UnitaryQubits(9));
+        assert_eq!(Space::words(&alphabet(9), 0, 2).map(drop), refused);
+        assert_eq!(Space::random(&alphabet(9), 10, 0, 0, 2).map(drop), refused);
+        assert_eq!(Space::alphabet_of_cliffords(9).map(drop), refused);
+        assert_eq!(Space::alphabet_of_haar(9).map(drop), refused);
+        assert_eq!(crate::tableau::TableauLetters::new(&alphabet(9)).map(drop), refused);
+        for stored in [true, false] {
+            let appended = |qubits| {
+                let space = Space::appended(&alphabet(qubits));
+                Recipe::new(alphabet(qubits), space, Dtype::Complex128, stored)
+            };
+            assert_eq!((appended(8).check(), appended(9).check()), (Ok(()), refused.clone()));
+        }
+    }
+
+    /// A file may claim anything.
+    #[test]
+    fn json_of_other_recipes_on_16_qubits_is_refused() {
+        let json = permutations(16, Equivalence::GlobalPhase, true).unwrap().to_json();
+        let distinct = r#"{"distinct":{"up_to":"phase","costs":[0],"most_cost":0,"tableaus":true}}"#;
+        assert!(json.contains(distinct), "{json}");
+        for (from, to) in [
+            (distinct, r#""words""#),
+            (distinct, r#"{"random":{"records":1000,"seed":7}}"#),
+            (distinct, r#"{"random":{"records":1000,"seed":7,"no_cancelling":true}}"#),
+            (distinct, r#"{"cliffords":{"records":1000,"seed":7}}"#),
+            (
+                r#"[0,20],"space":{"distinct":{"up_to":"phase","costs":[0],"most_cost":0,"tableaus":true}}"#,
+                r#"[0,65535],"space":"appended""#,
+            ),
+            (r#","tableaus":true"#, ""),
+            (r#""up_to":"phase""#, r#""up_to":"nothing""#),
+            (r#""unitaries":false"#, r#""unitaries":true"#),
+            (r#""qubits":16"#, r#""qubits":17"#),
+            (r#""qubits":16"#, r#""qubits":64"#),
+            (r#""qubits":16"#, r#""qubits":18446744073709551615"#),
+        ] {
+            let changed = json.replacen(from, to, 1);
+            assert_ne!(changed, json, "{from}");
+            for version in [1, 2] {
+                let changed = changed.replacen(r#":2,"qubits""#, &format!(r#":{version},"qubits""#), 1);
+                assert!(Recipe::from_json(&changed).is_err(), "{from} -> {to}");
+            }
+        }
     }
 
     #[test]

@@ -32,7 +32,9 @@ const MEAN_LENGTHS: [f64; 8] = [2.25, 7.65, 15.5, 25.7, 38.3, 53.0, 70.2, 89.5];
 pub(crate) fn alphabet(qubits: usize) -> Result<Alphabet> {
     let gates = GATES.iter().map(|name| Gate::standard(name)).collect::<Result<Vec<_>>>()?;
     let placed = gates.into_iter().filter(|gate| gate.qubits() <= qubits).collect();
-    Alphabet::new(placed, qubits, Coupling::All)
+    let alphabet = Alphabet::new(placed, qubits, Coupling::All)?;
+    alphabet.check_unitaries()?;
+    Ok(alphabet)
 }
 
 /// A sampler of Clifford operators, uniform over the group up to global phases.

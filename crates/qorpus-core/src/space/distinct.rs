@@ -1,6 +1,6 @@
 //! Enumerations of distinct unitaries: their equivalence and the costs of circuits.
 
-use crate::alphabet::Alphabet;
+use crate::alphabet::{Alphabet, MAX_UNITARY_QUBITS};
 use crate::arithmetic::Equivalence;
 use crate::binary::letters::BinaryLetters;
 use crate::circuit::MAX_LENGTH;
@@ -49,7 +49,15 @@ impl Distinct {
         }
         if self.tableaus {
             BinaryLetters::new(alphabet, self.up_to)?;
-        } else if self.up_to == Equivalence::Pauli {
+        } else {
+            alphabet.check_unitaries()?;
+        }
+        if alphabet.qubits() > MAX_UNITARY_QUBITS && self.up_to == Equivalence::Exact {
+            let text = "the global phase counts (up_to nothing) only where unitaries are computed, on 1 to 8 qubits; \
+                        use up_to phase, which means the same for cx and swap";
+            return refused(text.into());
+        }
+        if !self.tableaus && self.up_to == Equivalence::Pauli {
             return refused("unitaries are equal up to Pauli operators only where they have tableaus".into());
         }
         if costs.len() != alphabet.gates().len() {

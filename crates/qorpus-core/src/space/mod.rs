@@ -117,8 +117,10 @@ impl Space {
     /// first, then words in the order of the alphabet with the first letter most significant.
     ///
     /// # Errors
-    /// A reversed or too large range of lengths, more than 2^63 words, or a gate with free angles.
+    /// A reversed or too large range of lengths, more than 2^63 words, a gate with free angles, or
+    /// more than 8 qubits.
     pub fn words(alphabet: &Alphabet, min: usize, max: usize) -> Result<Space> {
+        alphabet.check_unitaries()?;
         alphabet.check_letters()?;
         alphabet.check_fixed("words need")?;
         check_lengths(min, max)?;
@@ -137,7 +139,7 @@ impl Space {
     /// Record i depends on `seed` and i alone; the generator is specified in `docs/format.md`.
     ///
     /// # Errors
-    /// A reversed or too large range of lengths, no records, or more than 2^63.
+    /// A reversed or too large range of lengths, no records, or more than 2^63, or more than 8 qubits.
     pub fn random(alphabet: &Alphabet, len: u64, seed: u64, min: usize, max: usize) -> Result<Space> {
         Space::constrained(alphabet, len, seed, (min, max), Constraints::default())
     }
@@ -159,6 +161,7 @@ impl Space {
         (min, max): (usize, usize),
         constraints: Constraints,
     ) -> Result<Space> {
+        alphabet.check_unitaries()?;
         alphabet.check_letters()?;
         check_lengths(min, max)?;
         check_records(len)?;
@@ -449,7 +452,7 @@ mod tests {
         assert!(matches!(Space::haar(&two, 9, 0), Err(Error::Recipe(_))));
         assert_eq!(Space::haar(&none, 0, 0), Err(Error::NoRecords));
         assert_eq!(Space::haar(&none, (1 << 63) + 1, 0), Err(Error::SpaceTooLarge));
-        assert_eq!(Space::alphabet_of_haar(9), Err(Error::Qubits(9)));
+        assert_eq!(Space::alphabet_of_haar(9), Err(Error::UnitaryQubits(9)));
         assert!(matches!(Space::words(&two, 3, 2), Err(Error::Length { .. })));
         assert!(matches!(Space::words(&two, 0, 65_536), Err(Error::Length { .. })));
         assert_eq!(Space::random(&two, 0, 0, 1, 2), Err(Error::NoRecords));

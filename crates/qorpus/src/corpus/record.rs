@@ -13,7 +13,8 @@ pub struct Record {
     pub circuit: Vec<u16>,
     /// The angles in radians of its letters with free angles, in the order of the letters.
     pub angles: Vec<f64>,
-    /// Its unitary, row-major, 2^n x 2^n, with the corpus's precision.
+    /// Its unitary, row-major, 2^n x 2^n, with the corpus's precision; empty if the records of its
+    /// recipe [have none](qorpus_core::Recipe::has_unitaries).
     pub unitary: Vec<Complex64>,
     /// Its labels by name: `length`, the count of each gate (`count_h`), and the given labels; none
     /// without a circuit.

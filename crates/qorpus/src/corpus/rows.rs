@@ -31,9 +31,10 @@ impl CorpusFile {
         Ok(Record { id, circuit, angles, unitary: recipe.dtype().decode(&unitary), labels })
     }
 
-    /// Returns the number of bytes of a unitary with the corpus's precision, stored or not.
+    /// Returns the number of bytes of a unitary with the corpus's precision, stored or not; 0 if
+    /// records have none.
     pub(crate) fn unitary_bytes(&self) -> usize {
-        self.recipe().alphabet().dim().pow(2) * self.recipe().dtype().bytes()
+        self.recipe().unitary_entries() * self.recipe().dtype().bytes()
     }
 
     /// Appends the circuits with these ids to `circuits`; see [`rows`](CorpusFile::rows).
@@ -55,6 +56,9 @@ impl CorpusFile {
         }
         if !self.recipe().space().is_appended() {
             buffers.labels = None;
+        }
+        if !self.recipe().has_unitaries() {
+            buffers.unitaries = None;
         }
         if !self.recipe().stores_unitaries()
             && let Some(out) = buffers.unitaries.take()

@@ -39,8 +39,8 @@ impl CorpusFile {
                     continue;
                 }
                 // A chunk without unitaries holds thousands of records; on eight qubits each
-                // unitary takes a megabyte.
-                let at_once = (SCAN_BYTES as usize / self.unitary_bytes()).max(1);
+                // unitary takes a megabyte, and on more there are none.
+                let at_once = (SCAN_BYTES as usize / self.unitary_bytes().max(1)).max(1);
                 for start in (0..circuits.len()).step_by(at_once) {
                     part.clear();
                     for position in start..circuits.len().min(start + at_once) {

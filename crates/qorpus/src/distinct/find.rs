@@ -11,6 +11,7 @@ use crate::distinct::letters::Letters;
 use crate::distinct::nearest::scan;
 use crate::distinct::parallel::{Threads, parallel};
 use crate::distinct::search::{Answer, Search, judge, nothing_yet};
+use crate::distinct::target::check_matrix;
 use crate::error::{Error, Result};
 use crate::options::distinct::FindOptions;
 use crate::options::job::threads;
@@ -105,7 +106,10 @@ impl CorpusFile {
                     let text = format!("the tableau is on {found} qubits, but this corpus has {qubits}");
                     return Err(Error::Usage(text));
                 }
-            } else if entries != dim * dim {
+                continue;
+            }
+            check_matrix(qubits)?;
+            if entries != dim * dim {
                 return Err(Error::Usage(format!(
                     "the unitary has {entries} entries, but this corpus has unitaries of {dim} x {dim}"
                 )));

@@ -32,9 +32,10 @@ pub fn circuit_target(text: &str, recipe: &Recipe) -> Result<Target> {
 /// Returns the unitary of a circuit of any standard gates.
 ///
 /// # Errors
-/// The text is not a circuit.
+/// The text is not a circuit, or there are more than 8 qubits.
 pub fn circuit_unitary(text: &str, qubits: usize) -> Result<Vec<Complex64>> {
     let (alphabet, circuit) = parsed(text, qubits)?;
+    alphabet.check_unitaries()?;
     let (mut circuits, mut unitary) = (Circuits::default(), vec![Complex64::ZERO; alphabet.dim().pow(2)]);
     circuits.push(circuit);
     Kernel::new(&alphabet).unitaries(&circuits, &mut Scratch::default(), &mut unitary);
@@ -61,11 +62,27 @@ fn parsed(text: &str, qubits: usize) -> Result<(Alphabet, Vec<u16>)> {
     Ok((alphabet, circuit))
 }
 
+/// Refuses a matrix as the target of a search on more qubits than unitaries have.
+///
+/// # Errors
+/// [`Error::Usage`].
+pub fn check_matrix(qubits: usize) -> Result<()> {
+    if qubits <= MAX_UNITARY_QUBITS {
+        return Ok(());
+    }
+    let text = format!(
+        "a matrix is looked up on at most {MAX_UNITARY_QUBITS} qubits, but this corpus has {qubits}; give a circuit of \
+         Clifford gates"
+    );
+    Err(Error::Usage(text))
+}
+
 /// Reads a target from a NumPy file, with its qubits in this order.
 ///
 /// # Errors
-/// The file cannot be read, or does not hold a unitary of this size.
+/// The file cannot be read, or does not hold a unitary of this size, or there are more than 8 qubits.
 pub fn read_npy(path: &Path, qubits: usize, order: Order) -> Result<Target> {
+    check_matrix(qubits)?;
     let size = 1usize << qubits;
     let failed = || io(path, "read it");
     let refused = |reason: String| {

@@ -5,7 +5,8 @@
 //! `u_0_0_im`, `u_0_1_re`, ... with the fewest digits that give the same number again, as binary64
 //! or, if the corpus is complex64, binary32. A label that a record does not have is an empty field,
 //! as is an empty text. Texts are written unchanged, with a warning about texts that a spreadsheet
-//! treats as formulas. Without circuits, `circuit` and `length` are empty fields.
+//! treats as formulas. Without circuits, `circuit` and `length` are empty fields. Without unitaries,
+//! there are no columns for them.
 
 use crate::corpus::record::GivenLabels;
 use crate::corpus::scan::Batch;
@@ -36,7 +37,7 @@ struct Csv<'a> {
 /// [`Error::Unsupported`] if a label has the name of an entry of the unitary.
 pub(super) fn open<'a>(source: &ExportSource<'a>, out: &Path) -> Result<Box<dyn Format + 'a>> {
     let (recipe, given) = (source.corpus.recipe(), source.given);
-    let dim = recipe.alphabet().dim();
+    let dim = if recipe.has_unitaries() { recipe.alphabet().dim() } else { 0 };
     let mut entries = Vec::new();
     for (row, column) in (0..dim).flat_map(|row| (0..dim).map(move |column| (row, column))) {
         entries.extend(["re", "im"].map(|part| format!("u_{row}_{column}_{part}")));
@@ -77,9 +78,10 @@ impl Csv<'_> {
         I: Iterator<Item = N>,
     {
         let (alphabet, has_circuits) = (self.recipe.alphabet(), self.recipe.space().has_circuits());
-        let unitaries = batch.unitaries.chunks_exact(alphabet.dim().pow(2) * self.recipe.dtype().bytes());
+        let size = self.recipe.unitary_entries() * self.recipe.dtype().bytes();
         let (mut counts, mut entries) = (Vec::new(), Vec::new());
-        for (position, (circuit, unitary)) in batch.circuits.iter().zip(unitaries).enumerate() {
+        for (position, circuit) in batch.circuits.iter().enumerate() {
+            let unitary = &batch.unitaries[position * size..][..size];
             count_gates(alphabet, circuit, &mut counts);
             let text = || alphabet.text(circuit, batch.circuits.angles(position));
             entries.clear();

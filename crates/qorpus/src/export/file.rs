@@ -24,7 +24,8 @@ const FORMATS: [(&str, OpenFormat); 4] =
 /// Writes the records of `corpus` to the new file `out`, in the format that its ending selects.
 ///
 /// `.npy`: the unitaries as one array, beside it three files with the circuits and, if records have
-/// labels, a fourth with the labels; needs the complete corpus. `.parquet` and `.csv`: a row a
+/// labels, a fourth with the labels; needs the complete corpus. Records without unitaries have no
+/// such array. `.parquet` and `.csv`: a row a
 /// record, with its circuit, labels and unitary. `.qasm`: OpenQASM 3, a gate a record, with its
 /// labels in a comment. Qubit 0 is the most significant bit of a unitary's index in all of them.
 ///

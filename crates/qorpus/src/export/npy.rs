@@ -9,7 +9,7 @@
 //! | `demo.letters.json` | | | the letters as a list: letter k is its item k |
 //! | `demo.labels.csv` | | | only if records brought labels: `id` and a column a label, a row a record; a missing label is an empty field |
 //!
-//! Without circuits there is the first file alone.
+//! Without circuits there is the first file alone. Without unitaries there is no first file.
 //!
 //! The format: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>
 
@@ -30,7 +30,8 @@ const NO_LETTER: u16 = u16::MAX;
 struct Npy<'a> {
     alphabet: &'a Alphabet,
     longest: usize,
-    unitaries: AtomicFile,
+    /// The unitaries; `None` if records have none.
+    unitaries: Option<AtomicFile>,
     /// The files of the circuits; `None` if records have none.
     circuits: Option<CircuitFiles>,
     angles: Option<AtomicFile>,
@@ -83,7 +84,7 @@ pub(super) fn open<'a>(source: &ExportSource<'a>, out: &Path) -> Result<Box<dyn 
     }
     let mut npy = Npy {
         longest,
-        unitaries: AtomicFile::create_partial(&targets[0])?,
+        unitaries: recipe.has_unitaries().then(|| AtomicFile::create_partial(&targets[0])).transpose()?,
         circuits: None,
         angles,
         alphabet: recipe.alphabet(),
@@ -95,7 +96,9 @@ pub(super) fn open<'a>(source: &ExportSource<'a>, out: &Path) -> Result<Box<dyn 
         Dtype::Complex128 => "<c16",
         Dtype::Complex64 => "<c8",
     };
-    npy.unitaries.append(&header(entry, &format!("({records}, {dim}, {dim})")))?;
+    if let Some(unitaries) = &mut npy.unitaries {
+        unitaries.append(&header(entry, &format!("({records}, {dim}, {dim})")))?;
+    }
     if let Some(angles) = &mut npy.angles {
         angles.append(&header("<f8", &format!("({records}, {longest}, {MAX_GATE_ANGLES})")))?;
     }
@@ -122,7 +125,9 @@ impl Format for Npy<'_> {
                 table.append((id, fields))?;
             }
         }
-        self.unitaries.append(batch.unitaries)?;
+        if let Some(unitaries) = &mut self.unitaries {
+            unitaries.append(batch.unitaries)?;
+        }
         if let Some(angles) = &mut self.angles {
             for circuit in batch.circuits.circuits() {
                 let rows = self.alphabet.angle_rows(circuit.letters, circuit.angles, self.longest);
@@ -145,7 +150,7 @@ impl Format for Npy<'_> {
         // The requested name comes last: if it exists, the other files exist.
         let labels = self.labels.map(CsvTable::finish).transpose()?;
         let circuits = self.circuits.map(|files| [files.letters, files.lengths, files.circuits]);
-        let arrays = circuits.into_iter().flatten().chain([self.unitaries]);
+        let arrays = circuits.into_iter().flatten().chain(self.unitaries);
         publish_all(labels.into_iter().chain(self.angles).chain(arrays).collect())
     }
 }

@@ -10,7 +10,8 @@
 //! | a label that records brought with them, by its name | int64, float64 or string | null if a record does not have it |
 //! | `unitary` | list of fixed size of float64, or float32 if the corpus is complex64 | 2·d·d numbers: row-major, each entry's real part, then its imaginary part |
 //!
-//! Without circuits, `circuit` and `length` are null.
+//! Without circuits, `circuit` and `length` are null. Without unitaries, `unitary` is a list of
+//! variable size and null.
 //!
 //! The file's metadata repeats this and holds recipe, recipe hash and content hash.
 
@@ -28,7 +29,7 @@ use ::parquet::file::metadata::KeyValue;
 use ::parquet::file::properties::WriterProperties;
 use arrow_array::builder::{Float64Builder, ListBuilder};
 use arrow_array::{
-    ArrayRef, FixedSizeListArray, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch,
+    ArrayRef, FixedSizeListArray, Float32Array, Float64Array, Int32Array, Int64Array, ListArray, RecordBatch,
     StringArray,
 };
 use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
@@ -67,7 +68,10 @@ pub(super) fn open<'a>(source: &ExportSource<'a>, out: &Path) -> Result<Box<dyn 
     let names = count_names(recipe.alphabet());
     fields.extend(names.into_iter().map(|name| Field::new(name, DataType::Int32, is_null)));
     fields.extend(given.iter().map(|column| Field::new(&column.name, data_type(column.column_type), true)));
-    fields.push(Field::new("unitary", DataType::FixedSizeList(entry.clone(), numbers(recipe)), false));
+    fields.push(match recipe.has_unitaries() {
+        true => Field::new("unitary", DataType::FixedSizeList(entry.clone(), numbers(recipe)), false),
+        false => Field::new("unitary", DataType::List(entry.clone()), true),
+    });
     let schema = Arc::new(Schema::new(fields));
     let properties = WriterProperties::builder()
         .set_created_by(format!("qorpus {}", env!("CARGO_PKG_VERSION")))
@@ -126,11 +130,6 @@ impl Parquet<'_> {
             let counts = counts.iter_mut().zip(&row);
             counts.for_each(|(column, &count)| column.push(has_circuits.then_some(count)));
         }
-        let unitaries: ArrayRef = match self.recipe.dtype() {
-            Dtype::Complex128 => Arc::new(Float64Array::from_iter_values(doubles(batch.unitaries))),
-            Dtype::Complex64 => Arc::new(Float32Array::from_iter_values(floats(batch.unitaries))),
-        };
-        let lists = FixedSizeListArray::try_new(self.entry.clone(), numbers(self.recipe), unitaries, None)?;
         let mut columns: Vec<ArrayRef> =
             vec![Arc::new(Int64Array::from_iter_values(ids)), Arc::new(StringArray::from_iter(texts))];
         if alphabet.has_free_angles() {
@@ -138,8 +137,20 @@ impl Parquet<'_> {
         }
         columns.extend(counts.into_iter().map(|column| Arc::new(Int32Array::from(column)) as ArrayRef));
         columns.extend(given);
-        columns.push(Arc::new(lists));
+        columns.push(self.unitaries(batch)?);
         Ok(RecordBatch::try_new(self.schema.clone(), columns)?)
+    }
+
+    fn unitaries(&self, batch: &Batch<'_>) -> std::result::Result<ArrayRef, ParquetError> {
+        let entry = self.entry.clone();
+        if !self.recipe.has_unitaries() {
+            return Ok(Arc::new(ListArray::new_null(entry, batch.circuits.len())));
+        }
+        let entries: ArrayRef = match self.recipe.dtype() {
+            Dtype::Complex128 => Arc::new(Float64Array::from_iter_values(doubles(batch.unitaries))),
+            Dtype::Complex64 => Arc::new(Float32Array::from_iter_values(floats(batch.unitaries))),
+        };
+        Ok(Arc::new(FixedSizeListArray::try_new(entry, numbers(self.recipe), entries, None)?))
     }
 }
 
@@ -197,10 +208,13 @@ fn metadata(recipe: &Recipe, summary: &Summary) -> Vec<KeyValue> {
     } else {
         ("null: the unitaries are Haar-random and have no circuits", "random")
     };
-    let unitary = format!(
-        "{dim} x {dim} {dtype}, row-major, each entry as its real part and its imaginary part; qubit 0 is the \
-         most significant bit of a row's or column's number; the global phase is {phase}"
-    );
+    let unitary = match recipe.has_unitaries() {
+        true => format!(
+            "{dim} x {dim} {dtype}, row-major, each entry as its real part and its imaginary part; qubit 0 is the \
+             most significant bit of a row's or column's number; the global phase is {phase}"
+        ),
+        false => "null: on so many qubits there are only circuits".into(),
+    };
     let entries = [
         ("circuit", circuit.into()),
         ("unitary", unitary),

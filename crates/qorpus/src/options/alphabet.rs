@@ -119,9 +119,9 @@ mod tests {
             ("h", Some(2), "'h': gate 'h' acts on 1 qubit, not on 0"),
             ("cx 1 1", None, "'cx 1 1': qubit 1 is named twice"),
             ("cx 0 2", Some(2), "'cx 0 2': there is no qubit 2; the qubits are 0 to 1"),
-            ("h 8", None, "'h 8': there is no qubit 8; the qubits are 0 to 7"),
+            ("h 16", None, "'h 16': there is no qubit 16; the qubits are 0 to 15"),
             ("h -1", None, "'h -1': there is no qubit -1"),
-            ("h 0", Some(9), "9 qubits are out of range"),
+            ("h 0", Some(17), "17 qubits are out of range"),
             ("rz 0", None, "gate 'rz': it needs one angle"),
         ] {
             let error = listed(letters, qubits, None).unwrap_err();

@@ -13,7 +13,8 @@ use qorpus_core::{Alphabet, BinaryLetters, Distinct, Dtype, Equivalence, MAX_LEN
 pub struct DistinctOptions {
     /// The gate set, as of [`RecipeOptions`].
     pub gates: Option<Gates>,
-    /// The number of qubits, as of [`RecipeOptions`].
+    /// The number of qubits, as of [`RecipeOptions`]; up to 16 if circuits are compared by their
+    /// tableaus.
     pub qubits: Option<usize>,
     /// The coupling, as of [`RecipeOptions`].
     pub coupling: Option<String>,

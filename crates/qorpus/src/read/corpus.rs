@@ -298,9 +298,9 @@ impl Corpus {
         unitary
     }
 
-    /// Returns the number of bytes of a unitary.
+    /// Returns the number of bytes of a unitary; 0 if records have none.
     pub fn unitary_bytes(&self) -> usize {
-        self.recipe.alphabet().dim().pow(2) * self.recipe.dtype().bytes()
+        self.recipe.unitary_entries() * self.recipe.dtype().bytes()
     }
 
     /// Refuses ids that a generated corpus does not have.

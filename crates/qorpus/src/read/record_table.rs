@@ -249,6 +249,7 @@ impl RecordCursor<'_> {
     fn rows_of(&self, ids: &[u64]) -> Result<Rows> {
         let (mut rows, reader) = (Rows::default(), &self.table.reader);
         let [circuits, unitaries, labels] = [CIRCUITS, UNITARIES, LABELS].map(|bit| self.plan & bit != 0);
+        let unitaries = unitaries && reader.recipe().has_unitaries();
         if circuits && unitaries {
             reader.read_rows(&Ids::List(ids), self.table.order, labels, &mut rows)?;
             return Ok(rows);
@@ -316,6 +317,7 @@ unsafe impl VTabCursor for RecordCursor<'_> {
         let gate = column as usize - first.min(column as usize);
         match column {
             1 | 2 if !reader.recipe().space().has_circuits() => context.set_result(Null),
+            3 if !reader.recipe().has_unitaries() => context.set_result(Null),
             0 => context.set_result((self.first + at as u64) as i64),
             1 => context.set_result(alphabet.text(self.rows.circuits.get(at), self.rows.circuits.angles(at))),
             2 => context.set_result(self.rows.circuits.get(at).len() as i64),

@@ -30,7 +30,7 @@ const BATCH_BYTES: usize = 1 << 20;
 pub struct Rows {
     /// Their circuits, as numbers of letters.
     pub circuits: Circuits,
-    /// Their unitaries, row-major, little-endian, of the corpus's dtype.
+    /// Their unitaries, row-major, little-endian, of the corpus's dtype; none if the recipe has none.
     pub unitaries: Vec<u8>,
     /// The labels that came with them, without the counted ones; empty if the corpus has none.
     pub given: Vec<GivenLabels>,
@@ -84,9 +84,13 @@ impl Corpus {
     /// Writes the unitaries with these ids, in any order, also repeated, to `out`: row-major,
     /// little-endian, of the recipe's dtype, with qubits in this order.
     ///
+    /// # Errors
+    /// As [`circuits`](Corpus::circuits), or records have no unitaries.
+    ///
     /// # Panics
     /// If `out` does not hold exactly one unitary for each id.
     pub fn unitaries<'a>(&self, ids: impl Into<Ids<'a>>, order: Order, out: &mut [u8]) -> Result<()> {
+        self.recipe.check_unitaries()?;
         self.share_out(&ids.into(), Some(out), |ids, out| {
             self.read_share(ids, order, RowBuffers { unitaries: Some(out), ..RowBuffers::default() })
         })
@@ -95,9 +99,13 @@ impl Corpus {
 
     /// Reads both [`circuits`](Corpus::circuits) and [`unitaries`](Corpus::unitaries) in one call.
     ///
+    /// # Errors
+    /// As [`unitaries`](Corpus::unitaries).
+    ///
     /// # Panics
     /// If `out` does not hold exactly one unitary for each id.
     pub fn pairs<'a>(&self, ids: impl Into<Ids<'a>>, order: Order, out: &mut [u8]) -> Result<Circuits> {
+        self.recipe.check_unitaries()?;
         let shares = self.share_out(&ids.into(), Some(out), |ids, out| {
             let mut circuits = Circuits::default();
             let buffers =
@@ -191,6 +199,9 @@ impl Corpus {
     /// Reads or computes one thread's share of some records; circuits and labels must be empty.
     fn read_share(&self, ids: &Ids<'_>, order: Order, mut buffers: RowBuffers<'_>) -> Result<()> {
         let size = self.unitary_bytes();
+        if !self.recipe.has_unitaries() {
+            buffers.unitaries = None;
+        }
         if let Source::Computed(kernel, pool) = &self.source {
             let RowBuffers { circuits, unitaries, .. } = &mut buffers;
             match (circuits, unitaries) {
@@ -254,7 +265,7 @@ impl Corpus {
 
     /// Returns the number of threads that share the reading of these records.
     fn threads(&self, ids: &Ids<'_>) -> usize {
-        let dense = (MIN_DENSE_BYTES / self.unitary_bytes()).max(1);
+        let dense = (MIN_DENSE_BYTES / self.unitary_bytes().max(1)).max(1);
         let least = match (ids, &self.source) {
             // Drawing a unitary takes longer than reading one.
             (Ids::List(_), Source::Parts(_) | Source::Joined(_) | Source::Sharded(_)) => {

@@ -30,7 +30,7 @@ impl Corpus {
     ///
     /// The columns are `id`, `circuit` (letters joined by `; `), `length`, `unitary` (a BLOB:
     /// row-major, little-endian, of the corpus's dtype, with qubits in this order), `count_GATE`
-    /// for each gate, and a column for each label. Records that are not generated yet have no row.
+    /// for each gate, and a column for each label; `unitary` is NULL if records have none. Records that are not generated yet have no row.
     /// Two functions take unitaries of the corpus, or others of its dimension:
     ///
     /// * `fidelity(a, b)` = |tr(A†B)|² / d², the process fidelity (Nielsen, Phys. Lett. A 303,
@@ -64,13 +64,18 @@ impl Corpus {
         interrupt.watch(&mut connection).map_err(failed)?;
         sql_functions::register(&connection, &interrupt).map_err(failed)?;
         let (dim, table) = (self.recipe().alphabet().dim(), RecordTable::new(self.clone(), order)?);
+        let without = self.recipe().check_unitaries().err().map(|error| error.to_string());
         let names = table.names();
         connection.create_module(c"records", &MODULE, Some(table)).map_err(failed)?;
         let own = [("fidelity", fidelity as fn(f64) -> f64), ("distance", distance)];
         for (name, function) in own {
             let flags = FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_UTF8;
+            let without = without.clone();
             connection
                 .create_scalar_function(name, 2, flags, move |context| {
+                    if let Some(reason) = &without {
+                        return Err(rusqlite::Error::UserFunctionError(reason.clone().into()));
+                    }
                     let [a, b] = [0, 1].map(|argument| entries(context.get_raw(argument), dim));
                     Ok(match (a?, b?) {
                         (Some(a), Some(b)) => Some(function(overlap(&a, &b) / dim as f64)),

@@ -58,7 +58,7 @@ impl UnitaryParts {
     /// no records yet.
     ///
     /// # Errors
-    /// [`Error::Usage`] for complex64 unitaries that are Haar-random, or of gates with free angles or
+    /// [`Error::Usage`] for records without unitaries, or complex64 unitaries that are Haar-random, or of gates with free angles or
     /// without a matrix: they are not precise enough. Another error if a temporary file cannot be created.
     pub fn new(
         reader: Arc<Corpus>,
@@ -66,6 +66,11 @@ impl UnitaryParts {
         sides: Vec<Range<u16>>,
         seed: u64,
     ) -> Result<UnitaryParts> {
+        if !reader.recipe().has_unitaries() {
+            let text = "records on more than 8 qubits are not split by unitary, because they have none; no two have equal \
+                        tableaus, so split by id";
+            return Err(Error::Usage(text.into()));
+        }
         let split = UnitarySplit::new(reader.recipe(), seed);
         if split.needs_unitaries() && reader.recipe().dtype() == Dtype::Complex64 {
             let text = "complex64 unitaries are too imprecise to be split by unitary if they are Haar-random, or gates \

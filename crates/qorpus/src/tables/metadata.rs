@@ -73,8 +73,11 @@ fn metadata(recipe: &Recipe) -> [(&'static str, String); 6] {
         json!({"name": gate.name(), "qubits": gate.qubits(), "matrix": matrix})
     });
     let letters: Vec<_> = alphabet.letters().iter().map(|letter| &letter.text).collect();
-    let has_circuits = recipe.space().has_circuits();
-    let about = if has_circuits { include_str!("about.txt") } else { include_str!("about_haar.txt") };
+    let about = match (recipe.space().has_circuits(), recipe.has_unitaries()) {
+        (true, true) => include_str!("about.txt"),
+        (true, false) => include_str!("about_tableaus.txt"),
+        (false, _) => include_str!("about_haar.txt"),
+    };
     [
         ("about", about.into()),
         ("recipe", recipe.to_json()),
