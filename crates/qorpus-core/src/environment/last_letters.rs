@@ -31,7 +31,7 @@ impl LastLetters {
     #[inline]
     pub(crate) fn push(&mut self, undone: &Undone, letter: u16) {
         for qubit in undone.letters[usize::from(letter)].qubits {
-            self.0[usize::from(qubit) % MAX_QUBITS] = letter;
+            self.0[usize::from(qubit) % MAX_UNITARY_QUBITS] = letter;
         }
     }
 
