@@ -61,6 +61,7 @@ def goals(sections: Sections) -> list[Goal]:
         *reads_in_python(sections.get("peers")),
         *size(sections.get("scaling")),
         *enumeration(sections.get("distinct")),
+        *tableaus(sections.get("tableaus")),
     ]
     for goal in found:
         if goal.met:
@@ -277,6 +278,25 @@ def size(section: dict | None) -> Iterator[Goal]:
         found = section["ten_letters"]["bytes_per_record"]
         row.measured, row.met = f"{found:.2f}", found <= 6
         row.limit = "log2(5) bits a letter, checksums, and SQLite's pages"
+    yield row
+
+
+def tableaus(section: dict | None) -> Iterator[Goal]:
+    groups = {} if section is None else section["groups"]
+    for start, name in [("three", "three-qubit Cliffords"), ("five", "five-qubit linear functions")]:
+        row = Goal(f"`distinct` by tableaus, {name}, one core", "at least 20 M candidates a second of processor time")
+        for group in (group for title, group in groups.items() if title.startswith(start)):
+            rate = group["candidates_per_processor_second"]["median"]
+            row.measured, row.met = f"{millions(rate)} M/s", rate >= 20e6
+        yield row
+    row = Goal("`distinct`, ten-qubit permutations on a line, one core", "under 10 s")
+    for group in (group for title, group in groups.items() if title.startswith("ten")):
+        row.measured, row.met = f"{number(group['seconds'])} s", group["seconds"] < 10
+    yield row
+    row = Goal("`find` in tables of tableaus, from Qiskit's objects", "under 0.2 ms")
+    if groups:
+        slowest = max(group["find"]["median_milliseconds"] for group in groups.values())
+        row.measured, row.met = f"median {slowest:.2f} ms", slowest < 0.2
     yield row
 
 

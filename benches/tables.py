@@ -321,6 +321,30 @@ def distinct_long(section: dict) -> str:
     return text
 
 
+def tableaus(section: dict) -> str:
+    rows = []
+    for name, group in section["groups"].items():
+        found = group["find"]
+        cells = [spread(group[f"candidates_per_{'processor_' * processor}second"]) for processor in (True, False)]
+        sizes = [number(group[size] / 1e6) for size in ("peak_bytes", "bytes")]
+        times = f"{number(found['median_milliseconds'])}, {number(found['p99_milliseconds'])}"
+        rows.append([name, count(group["records"]), number(group["seconds"]), *cells, *sizes, times])
+    text = (
+        "Whole groups on one core, operators told apart by their bits. The orders are those of Sp(6,2), GL(5,2) and 10!. "
+        f"`find` looks up {count(found['targets'])} random operators of Qiskit, which checks the circuits.\n\n"
+    )
+    heads = ["", "operators", "s", "M candidates/s of processor time", "M candidates/s", "peak memory, MB", "file, MB", "`find`: median, p99, ms"]
+    return text + table(heads, rows)
+
+
+def tableaus_long(section: dict) -> str:
+    sizes = [f"{section[size] / 1e9:.1f}" for size in ("peak_bytes", "bytes", "most_bytes_on_disk")]
+    text = "Four-qubit Cliffords modulo Paulis by their number of CX gates, on all cores, with `--memory 4GiB`: "
+    text += f"{number(section['seconds'] / 60)} minutes, {sizes[0]} GB of memory, a file of {sizes[1]} GB, at most {sizes[2]} GB on disk.\n\n"
+    rows = [[str(cost), count(records)] for cost, records in enumerate(section["by_cost"])]
+    return text + table(["CX gates", "operators"], rows)
+
+
 #: Titles and texts of sections, in the order of the page.
 PARTS: dict[str, tuple[str, Callable[[dict], str]]] = {
     "baseline": ("The program it replaces", baseline),
@@ -334,5 +358,7 @@ PARTS: dict[str, tuple[str, Callable[[dict], str]]] = {
     "scaling": ("Threads, processes and records", scaling),
     "distinct": ("Distinct unitaries", distinct),
     "distinct_long": ("The largest enumerations", distinct_long),
+    "tableaus": ("Tableaus, linear functions and permutations", tableaus),
+    "tableaus_long": ("Four-qubit Cliffords by CX count", tableaus_long),
     "rust": ("The core in Rust", rust),
 }

@@ -586,3 +586,26 @@ def test_nothing_is_rendered():
     for make in (Env, lambda **options: VectorEnv(2, **options)):
         with pytest.raises(qorpus.WrongType, match=r"render_mode is 'human', .*use circuits\(\)"):
             make(**OPTIONS, render_mode="human")
+
+
+@pytest.mark.parametrize(("gates", "coupling"), [("h,s,cx", "all"), ("cx", "line")])
+def test_tables_of_tableaus(tmp_path, gates, coupling):
+    """Distances of tableaus are those that `find` gives, and optimal actions lead home."""
+    alphabet = {"gates": gates, "qubits": 3, "coupling": coupling}
+    table = qorpus.distinct(tmp_path / "table.db", **alphabet, max_length=7, up_to="pauli")
+    envs = VectorEnv(64, **alphabet, targets=(1, 9), observation="tableau", table=table, seed=5, max_steps=9, autoreset_mode="Disabled")
+    observation, info = envs.reset()
+    stored = {tableau.tobytes(): len(table[id].circuit) for id, tableau in enumerate(table.tableaus(slice(None)))}
+    expected = [stored.get(residual.astype(bool).tobytes(), -1) for residual in observation]
+    assert info["distance"].tolist() == expected and (info["distance"] > 0).sum() > 30
+    begin = info["distance"].copy()
+    solved = begin < 0
+    for step in range(begin.max()):
+        actions = info["optimal_actions"].argmax(axis=1)
+        _, _, terminated, _, info = envs.step(actions)
+        solved |= terminated
+        left = begin - step - 1
+        assert (info["distance"][left >= 0] == left[left >= 0]).all()
+    assert solved.all()
+    with pytest.raises(qorpus.InvalidArgument, match="compares unitaries|treats|compares tableaus"):
+        VectorEnv(2, **alphabet, targets=2, table=table, up_to="phase")

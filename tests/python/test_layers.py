@@ -11,8 +11,8 @@ from command import ROOT
 # From the ground up, the folders and files of each floor. Files that are not listed are the ground.
 FLOORS = {
     "qorpus": "options | os | sqlite | tables | corpus | produce | distinct | verify | shards | read environments | ops | export",
-    "qorpus-core": "gate | alphabet | instruction circuit | kernel simd random | arithmetic tableau clifford | exact approximate binary"
-    " | qasm drawing target channel | space labels | recipe | codec | order | environment",
+    "qorpus-core": "gate | alphabet | instruction circuit | kernel simd random | arithmetic pauli clifford | exact approximate binary"
+    " | qasm drawing target channel tableau | space labels | recipe | codec | order | environment",
 }
 
 

@@ -3,7 +3,7 @@
 use crate::alphabet::{Alphabet, Letter};
 use crate::error::{Error, Result};
 use crate::gate::Gate;
-use crate::tableau::Pauli;
+use crate::pauli::Pauli;
 use num_complex::Complex64;
 
 /// A Clifford operator U up to a global phase.

@@ -67,6 +67,7 @@ mod instruction;
 mod kernel;
 mod labels;
 mod order;
+mod pauli;
 mod qasm;
 mod random;
 mod recipe;

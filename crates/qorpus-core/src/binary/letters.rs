@@ -7,7 +7,6 @@ use crate::circuit::Circuits;
 use crate::clifford::Clifford;
 use crate::error::{Error, Result};
 use crate::gate::Gate;
-use crate::tableau::Tableau;
 use num_complex::Complex64;
 
 /// The most columns that a letter changes: a gate has at most three qubits.
@@ -117,16 +116,21 @@ impl BinaryLetters {
     /// # Panics
     /// If it is on another number of qubits.
     pub fn of_clifford(&self, operator: &Clifford) -> Option<BinaryMatrix> {
-        let Shape { kind, qubits } = self.shape;
-        assert_eq!(operator.qubits(), qubits, "on the same number of qubits");
+        assert_eq!(operator.qubits(), self.shape.qubits, "on the same number of qubits");
         if self.up_to != Equivalence::Pauli && !operator.has_no_signs() {
             return None;
         }
-        let columns: Vec<u32> = operator.columns().collect();
+        self.of_columns(&operator.columns().collect::<Vec<_>>())
+    }
+
+    /// Returns the matrix with the columns of a tableau, X parts and then Z parts; `None` if it had
+    /// to be linear and is not.
+    pub(crate) fn of_columns(&self, columns: &[u32]) -> Option<BinaryMatrix> {
+        let Shape { kind, qubits } = self.shape;
         let rows_of_x = (1 << qubits) - 1;
-        let mut matrix = BinaryMatrix::default();
         if kind == Kind::Symplectic {
-            matrix.columns[..columns.len()].copy_from_slice(&columns);
+            let mut matrix = BinaryMatrix::default();
+            matrix.columns[..columns.len()].copy_from_slice(columns);
             return Some(matrix);
         }
         let (xs, zs) = columns.split_at(qubits);
@@ -201,10 +205,9 @@ fn symplectic(gate: &Gate) -> Result<Vec<u8>> {
     if gate.is_opaque() || gate.is_free() {
         return Err(refused());
     }
-    let tableau = Tableau::of_unitary(gate.matrix(), gate.qubits()).ok_or_else(refused)?;
-    let columns = 2 * gate.qubits();
-    let summands = |new| (0..columns).fold(0, |bits, old| bits | u8::from(tableau.entry(old, new)) << old);
-    Ok((0..columns).map(summands).collect())
+    // Bit i of a column is its entry in row i, which says whether the i-th old column is a summand.
+    let operator = Clifford::of_unitary(gate.matrix(), gate.qubits()).ok_or_else(refused)?;
+    Ok(operator.columns().map(|column| column as u8).collect())
 }
 
 /// Returns the summands of each bit that a gate computes of the bits of a basis vector.

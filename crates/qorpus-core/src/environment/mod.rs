@@ -9,6 +9,8 @@ pub(crate) mod state;
 pub(crate) mod targets;
 pub(crate) mod task;
 
+use crate::binary::letters::BinaryLetters;
+use crate::binary::matrix::BinaryMatrix;
 use crate::circuit::Circuits;
 use crate::environment::last_letters::LastLetters;
 use crate::environment::residuals::Residuals;
@@ -405,6 +407,15 @@ impl Environments {
             "room for each residual"
         );
         self.residuals.observe_tableaus(&self.task, out);
+    }
+
+    /// Returns the adjoint of a residual as `letters` have it, from which their keys are computed;
+    /// `None` if no circuit of these letters makes it.
+    ///
+    /// # Panics
+    /// If residuals are unitaries, or the letters are on another number of qubits.
+    pub fn binary_adjoint(&self, index: usize, letters: &BinaryLetters) -> Option<BinaryMatrix> {
+        self.residuals.binary_adjoint(index, letters)
     }
 
     fn entries(&self) -> usize {

@@ -4,6 +4,8 @@
 //! S = A U† is stored, on which a new letter acts as on any unitary.
 
 use crate::alphabet::MAX_QUBITS;
+use crate::binary::letters::BinaryLetters;
+use crate::binary::matrix::BinaryMatrix;
 use crate::channel::pauli_transfer;
 use crate::environment::targets::{TargetForms, Targets};
 use crate::environment::task::{ResidualArithmetic, Task};
@@ -170,6 +172,15 @@ impl Residuals {
             pauli_transfer(task.alphabet.qubits(), unitaries, channels);
             out.iter_mut().zip(channels).for_each(|(to, from)| *to = *from as f32);
         }
+    }
+
+    /// Returns the adjoint of a residual as a binary matrix, if it has one.
+    ///
+    /// # Panics
+    /// If residuals are unitaries.
+    pub(crate) fn binary_adjoint(&self, index: usize, letters: &BinaryLetters) -> Option<BinaryMatrix> {
+        let Residuals::Tableaus(tableaus) = self else { unreachable!("residuals are tableaus") };
+        letters.of_columns(&tableaus[index].columns_in_order().collect::<Vec<_>>())
     }
 
     /// Writes the tableau of each residual, row by row.

@@ -6,7 +6,8 @@ use crate::distinct::frontier::Frontier;
 use crate::distinct::letters::{Letters, PrefixWalk, with_letters};
 use crate::error::{Error, Result};
 use qorpus_core::{
-    Alphabet, Arithmetic, Complex64, DenseArithmetic, Distinct, Equivalence, ExactLetters, Tolerance,
+    Alphabet, Arithmetic, BinaryLetters, Complex64, DenseArithmetic, Distinct, Equivalence, ExactLetters,
+    Tolerance,
 };
 use std::ops::Range;
 
@@ -168,6 +169,14 @@ impl DistanceTable {
         match &self.letters {
             Letters::Exact(letters) => Some(letters),
             Letters::Approximate(_) | Letters::Binary(_) => None,
+        }
+    }
+
+    /// Returns the letters as they act on tableaus, if these are compared.
+    pub(crate) fn binary_letters(&self) -> Option<&BinaryLetters> {
+        match &self.letters {
+            Letters::Binary(letters) => Some(letters),
+            Letters::Exact(_) | Letters::Approximate(_) => None,
         }
     }
 

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::options::job::threads;
 use crate::os::workers::share;
 use qorpus_core::{
-    Complex64, EQUALITY_TOLERANCE, Environments, Equality, MAX_ATTEMPTS, Outcomes, Targets, Task,
+    Complex64, EQUALITY_TOLERANCE, Environments, Equality, Equivalence, MAX_ATTEMPTS, Outcomes, Targets, Task,
 };
 use std::ops::Range;
 use std::sync::Arc;
@@ -238,14 +238,21 @@ impl ParallelEnvironments {
             return Err(Error::Usage("distances need a table: an enumeration of distinct unitaries".into()));
         };
         let shares = distances.chunks_mut(BLOCK).zip(first_letters.chunks_mut(BLOCK * letters));
+        let tableaus = table.binary_letters().filter(|_| self.task.equality() == Equality::Tableaus);
         self.each(shares, |block, (distances, first_letters)| {
             let Block { environments, exact } = block;
-            let mut unitary = vec![Complex64::ZERO; table.alphabet().dim().pow(2)];
+            let entries = if tableaus.is_some() { 0 } else { table.alphabet().dim().pow(2) };
+            let mut unitary = vec![Complex64::ZERO; entries];
             let rows = distances.iter_mut().zip(first_letters.chunks_exact_mut(letters));
             for (index, (distance, row)) in rows.enumerate() {
-                let found = match exact.as_mut().zip(table.exact_letters()) {
-                    Some((exact, letters)) => exact.find(&table, letters, environments, index, &mut unitary),
-                    None => {
+                let found = match (tableaus, exact.as_mut().zip(table.exact_letters())) {
+                    (Some(letters), _) => environments
+                        .binary_adjoint(index, letters)
+                        .and_then(|adjoint| table.find_adjoint(letters, &adjoint)),
+                    (_, Some((exact, letters))) => {
+                        exact.find(&table, letters, environments, index, &mut unitary)
+                    }
+                    (None, None) => {
                         environments.unitaries(index, &mut unitary);
                         table.find(&unitary)
                     }
@@ -318,9 +325,17 @@ fn check_table(task: &Task, table: &DistanceTable) -> Result<()> {
             ),
             _ => Ok(()),
         },
+        Equality::Unitaries { .. } if table.up_to() == Equivalence::Pauli => refused(
+            "compares tableaus, but the environments compare unitaries; make them agree (up_to)".into(),
+        ),
         Equality::Unitaries { .. } => refused(
             "treats a global phase in another way than the environments; make them agree (up_to)".into(),
         ),
-        Equality::Tableaus => refused("compares unitaries, but the environments compare tableaus".into()),
+        Equality::Tableaus if table.up_to() == Equivalence::Pauli => Ok(()),
+        Equality::Tableaus => refused(
+            "compares unitaries, but the environments compare tableaus; enumerate up to Pauli operators \
+             (up_to='pauli')"
+                .into(),
+        ),
     }
 }
