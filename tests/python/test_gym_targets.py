@@ -598,14 +598,15 @@ def test_tables_of_tableaus(tmp_path, gates, coupling):
     stored = {tableau.tobytes(): len(table[id].circuit) for id, tableau in enumerate(table.tableaus(slice(None)))}
     expected = [stored.get(residual.astype(bool).tobytes(), -1) for residual in observation]
     assert info["distance"].tolist() == expected and (info["distance"] > 0).sum() > 30
-    begin = info["distance"].copy()
-    solved = begin < 0
-    for step in range(begin.max()):
-        actions = info["optimal_actions"].argmax(axis=1)
-        _, _, terminated, _, info = envs.step(actions)
-        solved |= terminated
-        left = begin - step - 1
-        assert (info["distance"][left >= 0] == left[left >= 0]).all()
-    assert solved.all()
+    left, running = info["distance"].copy(), info["distance"] > 0
+    while running.any():
+        _, _, terminated, truncated, info = envs.step(info["optimal_actions"].argmax(axis=1))
+        left -= 1
+        # Solved after as many steps as the distance says, and not before.
+        assert (terminated[running] == (left[running] == 0)).all()
+        running &= ~terminated
+        assert (info["distance"][running] == left[running]).all()
+        if (ended := terminated | truncated).any():
+            _, info = envs.reset(options={"reset_mask": ended})
     with pytest.raises(qorpus.InvalidArgument, match="compares unitaries|treats|compares tableaus"):
         VectorEnv(2, **alphabet, targets=2, table=table, up_to="phase")
