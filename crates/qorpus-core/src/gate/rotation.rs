@@ -90,10 +90,13 @@ pub(crate) fn general_numbers(
     sin: [f64; GENERAL_ARGUMENTS],
     cos: [f64; GENERAL_ARGUMENTS],
 ) -> [f64; MAX_NUMBERS] {
-    let [phi, lambda, sum] = [1, 2, 3].map(|k| [cos[k], sin[k]]);
-    let [[b_re, b_im], [c_re, c_im], [d_re, d_im]] = [(lambda, -sin[0]), (phi, sin[0]), (sum, cos[0])]
-        .map(|(turn, factor)| turn.map(|part| part * factor));
-    [1.0, cos[0], b_re, b_im, c_re, c_im, d_re, d_im]
+    let [[cos, cos_phi, cos_lambda, cos_sum], [sin, sin_phi, sin_lambda, sin_sum]] = [cos, sin];
+    // Eight products for vectors: two are those of 1.
+    let mut numbers = [1.0, cos, cos_lambda, sin_lambda, cos_phi, sin_phi, cos_sum, sin_sum];
+    for (number, factor) in numbers.iter_mut().zip([1.0, 1.0, -sin, -sin, sin, sin, cos, cos]) {
+        *number *= factor;
+    }
+    numbers
 }
 
 #[cfg(test)]

@@ -19,6 +19,8 @@ pub(crate) struct FreeLetters {
     pub(crate) letters: Vec<FreeLetter>,
     /// Whether a letter has more than one angle.
     pub(crate) has_general: bool,
+    /// Whether every letter has.
+    pub(crate) are_general: bool,
     /// The factor of every angle in its argument, if all letters have one angle and the same factor;
     /// any if all have more.
     pub(crate) common_scale: Option<f64>,
@@ -56,7 +58,9 @@ impl FreeLetters {
     /// [`GENERIC_ANGLES`]; `None` if none has free angles.
     pub(crate) fn new(alphabet: &Alphabet, prepared: impl Fn(usize) -> Vec<f64>) -> Option<FreeLetters> {
         let rotations = alphabet.letters().iter().map(|letter| alphabet.gates()[letter.gate].rotation());
-        let has_general = rotations.clone().any(|rotation| rotation == Some(Rotation::General));
+        let is_general = |rotation| rotation == Some(Rotation::General);
+        let (has_general, are_general) =
+            (rotations.clone().any(is_general), rotations.clone().all(is_general));
         let letter =
             |(number, rotation)| FreeLetter::new(rotation, prepared(number).into_iter(), has_general);
         alphabet.has_free_angles().then(|| {
@@ -69,6 +73,7 @@ impl FreeLetters {
                 common_scale: first.filter(|_| are_alike).map(|(_, scale)| scale),
                 letters,
                 has_general,
+                are_general,
             }
         })
     }

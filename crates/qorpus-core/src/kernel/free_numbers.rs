@@ -7,6 +7,7 @@ use crate::kernel::free_letter::{FreeLetters, Numbers};
 use crate::kernel::representation::AlignedBuffer;
 use crate::simd::sincos::sincos;
 use std::ops::Range;
+use std::sync::atomic::{Ordering, compiler_fence};
 
 /// The number of angles after which a group of circuits ends: their numbers stay in the first-level
 /// cache.
@@ -142,6 +143,9 @@ impl FreeNumbers {
         let numbers = room_of(&mut self.numbers, sin.len());
         for ((own, &sin), &cos) in numbers.iter_mut().zip(sin).zip(cos) {
             *own = general_numbers(sin, cos);
+            // The compiler makes vectors of the numbers of a letter; of those of several letters it
+            // would make scattered stores, which are slow.
+            compiler_fence(Ordering::SeqCst);
         }
         if letters.common_scale.is_none() {
             for ((own, &(letter, _)), (sin, cos)) in

@@ -15,8 +15,12 @@
 
 pub(crate) mod free_letter;
 pub(crate) mod free_numbers;
+<<<<<<< HEAD
 #[cfg(feature = "environments")]
 mod letter_each;
+=======
+pub(crate) mod general_circuits;
+>>>>>>> speed
 pub(crate) mod letter_rows;
 pub mod naive;
 pub(crate) mod prefix_cache;
@@ -29,14 +33,15 @@ use crate::alphabet::Alphabet;
 use crate::circuit::Circuits;
 use crate::kernel::free_letter::FreeLetters;
 use crate::kernel::free_numbers::{FreeNumbers, group_end};
+use crate::kernel::general_circuits::{GeneralCircuits, GeneralTurns};
 use crate::kernel::prefix_cache::PrefixCache;
 use crate::kernel::prefix_table::PrefixTable;
 use crate::kernel::representation::{AlignedBuffer, Representation, RepresentationTask};
 use crate::kernel::row_updates::{RowUpdate, RowUpdates, SplitRows, row_updates};
 use crate::kernel::small::{SmallLetters, SmallUnitaries};
 use crate::random::haar::{Haar, HaarScratch};
-use crate::simd::dispatch::{self, InstructionSet, SimdTask};
-use crate::simd::vector::{self, Vector};
+use crate::simd::dispatch::InstructionSet;
+use crate::simd::vector::{OnVectors, Vector, VectorTask};
 use num_complex::Complex64;
 use std::sync::OnceLock;
 
@@ -47,6 +52,7 @@ pub struct Scratch {
     prefixes: AlignedBuffer,
     current: AlignedBuffer,
     numbers: FreeNumbers,
+    turns: GeneralTurns,
     haar: HaarScratch,
 }
 
@@ -115,9 +121,8 @@ impl Kernel {
     ///
     /// # Panics
     /// If `out` does not hold exactly one 2^n x 2^n matrix for each circuit, or any number on more
-    /// than 8 qubits, a letter is not in the
-    /// alphabet, a circuit has other angles than its letters, or unitaries are to be drawn for
-    /// records without ids.
+    /// than 8 qubits, a letter is not in the alphabet, a circuit has other angles than its letters,
+    /// or unitaries are to be drawn for records without ids.
     pub fn unitaries(&self, circuits: &Circuits, scratch: &mut Scratch, out: &mut [Complex64]) {
         assert_eq!(out.len(), circuits.len() * self.dim * self.dim, "one matrix for each circuit");
         if let Some(haar) = &self.haar {
@@ -127,15 +132,19 @@ impl Kernel {
         if self.dim == 0 {
             return;
         }
-        match self.free {
+        match &self.free {
             None => self.run(UnitaryBatch::<false> { kernel: self, circuits, scratch, out }),
+            Some(free) if self.dim == 2 && free.are_general => {
+                let turns = &mut scratch.turns;
+                self.instructions.run(OnVectors(GeneralCircuits { circuits, turns, out }));
+            }
             Some(_) => self.run(UnitaryBatch::<true> { kernel: self, circuits, scratch, out }),
         }
     }
 
     /// Does work in the representation of this kernel, with its vector instructions.
     fn run(&self, task: impl RepresentationTask) {
-        self.instructions.run(InRepresentation { kernel: self, task });
+        self.instructions.run(OnVectors(InRepresentation { kernel: self, task }));
     }
 
     /// Returns the table of prefixes, if it exists or costs less than these circuits.
@@ -178,22 +187,9 @@ struct InRepresentation<'a, T> {
     task: T,
 }
 
-impl<T: RepresentationTask> SimdTask for InRepresentation<'_, T> {
+impl<T: RepresentationTask> VectorTask for InRepresentation<'_, T> {
     #[inline(always)]
-    fn run<const SET: u8>(self) {
-        #[cfg(target_arch = "x86_64")]
-        match SET {
-            dispatch::AVX512 => return self.run_with::<vector::Avx512>(),
-            dispatch::AVX2 => return self.run_with::<vector::Avx2>(),
-            _ => {}
-        }
-        self.run_with::<[f64; small::WIDTH]>();
-    }
-}
-
-impl<T: RepresentationTask> InRepresentation<'_, T> {
-    #[inline(always)]
-    fn run_with<V: Vector<8>>(self) {
+    fn run<V: Vector<8>>(self) {
         use PreparedLetters::{Rows, Small};
         let (task, dim) = (self.task, self.kernel.dim);
         match (&self.kernel.letters, dim) {
@@ -461,6 +457,31 @@ mod tests {
                 }
                 agrees_with_the_oracle(&alphabet, &circuits);
             }
+        }
+    }
+
+    /// Groups of eight circuits that are not full, of circuits that end anywhere.
+    #[test]
+    fn general_circuits_of_any_length_to_the_bit() {
+        let alphabet = Alphabet::of("u3(?,?,?)", 1);
+        for (count, shortest, longest) in [(0, 1, 1), (1, 40, 40), (29, 0, 50), (8, 16, 16), (9, 30, 33)] {
+            let circuits = Space::random(&alphabet, 40, 7, shortest, longest).unwrap().listed(0..count);
+            agrees_with_the_oracle(&alphabet, &circuits);
+        }
+    }
+
+    #[test]
+    fn general_circuits_are_checked() {
+        for (letters, angles) in [(vec![0, 0], 5), (vec![0], 6), (vec![], 3), (vec![0, 1], 6)] {
+            let mut circuits = Circuits::default();
+            circuits.push(letters.iter().copied());
+            circuits.push_angles(vec![0.3; angles]);
+            let mut out = vec![Complex64::ZERO; 4];
+            let result = std::panic::catch_unwind(move || {
+                let kernel = Kernel::new(&Alphabet::of("u3(?,?,?)", 1));
+                kernel.unitaries(&circuits, &mut Scratch::default(), &mut out);
+            });
+            assert!(result.is_err(), "{letters:?} with {angles} angles");
         }
     }
 

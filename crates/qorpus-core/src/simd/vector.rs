@@ -1,5 +1,7 @@
 //! Vectors of numbers, and arithmetic on them.
 
+use crate::simd::dispatch::{self, SimdTask};
+
 /// `WIDTH` numbers in registers.
 ///
 /// Loops over plain numbers would be less code, but LLVM turns them into gathers, scatters and
@@ -27,6 +29,28 @@ pub(crate) trait Vector<const WIDTH: usize>: Copy {
     fn times(self, other: Self) -> Self;
     fn plus(self, other: Self) -> Self;
     fn minus(self, other: Self) -> Self;
+}
+
+/// Code on vectors of eight numbers, which is compiled once for each kind of them.
+pub(crate) trait VectorTask {
+    /// Does the work. It must be `#[inline(always)]`, as all hot code in it, see [`SimdTask`].
+    fn run<V: Vector<8>>(self);
+}
+
+/// Work on the vectors of an instruction set.
+pub(crate) struct OnVectors<T>(pub(crate) T);
+
+impl<T: VectorTask> SimdTask for OnVectors<T> {
+    #[inline(always)]
+    fn run<const SET: u8>(self) {
+        #[cfg(target_arch = "x86_64")]
+        match SET {
+            dispatch::AVX512 => return self.0.run::<Avx512>(),
+            dispatch::AVX2 => return self.0.run::<Avx2>(),
+            _ => {}
+        }
+        self.0.run::<[f64; 8]>();
+    }
 }
 
 /// Returns the index of one of eight numbers in a form that every instruction set can use. The

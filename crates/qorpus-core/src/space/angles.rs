@@ -18,6 +18,7 @@ use crate::random::philox::{BATCH, blocks_of_angles};
 use crate::simd::acos::acos;
 use crate::simd::dispatch::{InstructionSet, SimdTask};
 use std::f64::consts::PI;
+use std::mem;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -142,12 +143,12 @@ impl Group {
             self.blocks.resize(room, 0);
         }
         for block in (0..count).step_by(BATCH) {
-            let records = &mut self.records[self.needed + block..][..BATCH];
-            let blocks = &mut self.blocks[self.needed + block..][..BATCH];
-            for lane in 0..BATCH {
-                records[lane] = record;
-                blocks[lane] = (block + lane) as u64;
+            let mut numbers = [block as u64; BATCH];
+            for (lane, number) in numbers.iter_mut().enumerate() {
+                *number += lane as u64;
             }
+            self.records[self.needed + block..][..BATCH].copy_from_slice(&[record; BATCH]);
+            self.blocks[self.needed + block..][..BATCH].copy_from_slice(&numbers);
         }
         self.needed += count;
     }
@@ -170,6 +171,11 @@ impl Group {
     /// Leaves out the second number of a circuit's last block if it has an odd number of angles.
     #[inline(always)]
     fn compact(&mut self) {
+        if self.counts.iter().fold(0, |odd, count| odd | count & 1) == 0 {
+            mem::swap(&mut self.angles, &mut self.drawn);
+            self.angles.truncate(2 * self.needed);
+            return;
+        }
         self.angles.resize(2 * self.needed + BATCH, 0.0);
         let (mut from, mut to) = (0, 0);
         for &count in &self.counts {
@@ -186,6 +192,9 @@ impl Group {
     /// Turns the numbers into the angles of `letters`.
     #[inline(always)]
     fn turn(&mut self, sampler: &AngleSampler, letters: &[u16]) {
+        if sampler.has_only_general {
+            return self.thetas.turn_general(self.angles.as_chunks_mut().0);
+        }
         if sampler.has_thetas {
             self.thetas.compute(sampler, letters, &self.angles);
         }
@@ -218,10 +227,23 @@ struct Thetas {
 }
 
 impl Thetas {
+    /// Turns numbers into the angles of letters `u3`.
+    #[inline(always)]
+    fn turn_general(&mut self, letters: &mut [[f64; MAX_GATE_ANGLES]]) {
+        self.values.resize(letters.len(), 0.0);
+        for (value, [first, _, _]) in self.values.iter_mut().zip(&*letters) {
+            *value = *first;
+        }
+        acos(&mut self.values);
+        for (value, [theta, phi, lambda]) in self.values.iter().zip(letters) {
+            (*theta, *phi, *lambda) = (*value, *phi * PI, *lambda * PI);
+        }
+    }
+
     /// Finds their places and computes them.
     #[inline(always)]
     fn compute(&mut self, sampler: &AngleSampler, letters: &[u16], numbers: &[f64]) {
-        let found = self.find(sampler, letters, numbers.len());
+        let found = self.find(sampler, letters);
         self.values.resize(found, 0.0);
         for (value, &place) in self.values.iter_mut().zip(&self.places) {
             *value = numbers[place];
@@ -229,17 +251,10 @@ impl Thetas {
         acos(&mut self.values);
     }
 
-    /// Finds their places among `angles` angles and returns their number.
+    /// Finds their places and returns their number.
     #[inline(always)]
-    fn find(&mut self, sampler: &AngleSampler, letters: &[u16], angles: usize) -> usize {
+    fn find(&mut self, sampler: &AngleSampler, letters: &[u16]) -> usize {
         self.places.resize(letters.len() + 1, 0);
-        if sampler.has_only_general {
-            let found = angles / MAX_GATE_ANGLES;
-            for (number, place) in self.places[..found].iter_mut().enumerate() {
-                *place = number * MAX_GATE_ANGLES;
-            }
-            return found;
-        }
         let (mut found, mut place) = (0, 0);
         // Without branches, which could not be predicted.
         for &letter in letters {
