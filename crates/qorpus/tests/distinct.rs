@@ -320,10 +320,7 @@ fn floating_point_finds_what_is_found_exactly() {
             assert_eq!(best(&record), best(&exact.record(id, Order::Big).unwrap()), "{id}");
             if id % 7 == 0 {
                 let Record { circuit, unitary, .. } = record;
-                assert_eq!(
-                    find(&found, &unitary, false),
-                    Found::Record { id, circuit, paulis: PauliProduct::default() }
-                );
+                assert_eq!(find(&found, &unitary, false), Found::Record { id, circuit, paulis: PauliProduct::default() });
             }
         }
         run(&paths[2], &floating, options(16 << 20, 2));
@@ -401,10 +398,7 @@ fn every_record_is_found() {
         let corpus = run(&directory.path().join("c.db"), &recipe, options(64 << 20, 2));
         for id in 0..corpus.len().unwrap() {
             let Record { circuit, unitary, .. } = corpus.record(id, Order::Big).unwrap();
-            assert_eq!(
-                find(&corpus, &unitary, false),
-                Found::Record { id, circuit, paulis: PauliProduct::default() }
-            );
+            assert_eq!(find(&corpus, &unitary, false), Found::Record { id, circuit, paulis: PauliProduct::default() });
         }
     }
     let directory = tempfile::tempdir().unwrap();

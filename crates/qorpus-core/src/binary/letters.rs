@@ -50,7 +50,8 @@ impl BinaryLetters {
         match linear {
             Ok(gates) => {
                 let is_permutation = |gate: &Vec<u8>| gate.iter().all(|row| row.is_power_of_two());
-                let kind = if gates.iter().all(is_permutation) { Kind::Permutation } else { Kind::Linear };
+                let kind =
+                    if gates.iter().all(is_permutation) { Kind::Permutation } else { Kind::Linear };
                 Ok(BinaryLetters::of_gates(alphabet, up_to, kind, &gates))
             }
             Err(_) if up_to == Equivalence::Pauli => BinaryLetters::symplectic(alphabet),
@@ -128,8 +129,7 @@ impl BinaryLetters {
         }
         // A linear function leaves the first basis vector in its place.
         let first = unitary[0];
-        let turn =
-            if self.up_to.ignores_phase() { first.conj() / first.norm_sqr().sqrt() } else { Complex64::ONE };
+        let turn = if self.up_to.ignores_phase() { first.conj() / first.norm_sqr().sqrt() } else { Complex64::ONE };
         let turned: Vec<_> = unitary.iter().map(|entry| entry * turn).collect();
         self.of_linear(&linear_function(&turned, qubits, error.max(UNITARY_TOLERANCE))?)
     }
@@ -205,8 +205,7 @@ fn linear(gate: &Gate) -> Result<Vec<u8>> {
 pub(crate) fn linear_function(unitary: &[Complex64], qubits: usize, tolerance: f64) -> Option<Vec<u32>> {
     let dim = 1usize << qubits;
     let bit = |qubit: usize| 1 << (qubits - 1 - qubit);
-    let is_one =
-        |row: usize, column: usize| (unitary[row * dim + column] - 1.0).norm_sqr() <= tolerance.powi(2);
+    let is_one = |row: usize, column: usize| (unitary[row * dim + column] - 1.0).norm_sqr() <= tolerance.powi(2);
     let image = |vector: usize| (0..dim).find(|&row| is_one(row, vector));
     let images: Option<Vec<usize>> = (0..qubits).map(|qubit| image(bit(qubit))).collect();
     let images = images?;
@@ -223,7 +222,8 @@ pub(crate) fn linear_function(unitary: &[Complex64], qubits: usize, tolerance: f
             }
         })
     };
-    let sums =
-        |to: usize| (0..qubits).fold(0, |bits, from| bits | u32::from(images[from] & bit(to) > 0) << from);
+    let sums = |to: usize| {
+        (0..qubits).fold(0, |bits, from| bits | u32::from(images[from] & bit(to) > 0) << from)
+    };
     (0..dim).all(is_linear).then(|| (0..qubits).map(sums).collect())
 }

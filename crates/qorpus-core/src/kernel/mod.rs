@@ -112,10 +112,9 @@ impl Kernel {
     /// once `scratch` has grown.
     ///
     /// # Panics
-    /// If `out` does not hold exactly one 2^n x 2^n matrix for each circuit, or any number on more
-    /// than 8 qubits, a letter is not in the
-    /// alphabet, a circuit has other angles than its letters, or unitaries are to be drawn for
-    /// records without ids.
+    /// If `out` does not hold exactly one 2^n x 2^n matrix for each circuit, and nothing on more than
+    /// 8 qubits, a letter is not in the alphabet, a circuit has other angles than its letters, or
+    /// unitaries are to be drawn for records without ids.
     pub fn unitaries(&self, circuits: &Circuits, scratch: &mut Scratch, out: &mut [Complex64]) {
         assert_eq!(out.len(), circuits.len() * self.dim * self.dim, "one matrix for each circuit");
         if let Some(haar) = &self.haar {

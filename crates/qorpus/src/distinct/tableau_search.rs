@@ -50,8 +50,7 @@ impl Search<'_, BinaryLetters> {
             (&mut found, operator)
         {
             let own = Clifford::of_circuit(alphabet, circuit)?;
-            *paulis =
-                own.paulis_to(&operator).ok_or_else(|| Error::Defect("comparing two tableaus".into()))?;
+            *paulis = own.paulis_to(&operator).ok_or_else(|| Error::Defect("comparing two tableaus".into()))?;
         }
         Ok(found)
     }
