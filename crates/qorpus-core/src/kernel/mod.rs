@@ -15,12 +15,9 @@
 
 pub(crate) mod free_letter;
 pub(crate) mod free_numbers;
-<<<<<<< HEAD
+pub(crate) mod general_circuits;
 #[cfg(feature = "environments")]
 mod letter_each;
-=======
-pub(crate) mod general_circuits;
->>>>>>> speed
 pub(crate) mod letter_rows;
 pub mod naive;
 pub(crate) mod prefix_cache;

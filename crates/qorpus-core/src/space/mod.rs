@@ -139,7 +139,7 @@ impl Space {
     /// Record i depends on `seed` and i alone; the generator is specified in `docs/format.md`.
     ///
     /// # Errors
-    /// A reversed or too large range of lengths, no records, or more than 2^63, or more than 8 qubits.
+    /// A reversed or too large range of lengths, no records or more than 2^63, or more than 8 qubits.
     pub fn random(alphabet: &Alphabet, len: u64, seed: u64, min: usize, max: usize) -> Result<Space> {
         Space::constrained(alphabet, len, seed, (min, max), Constraints::default())
     }

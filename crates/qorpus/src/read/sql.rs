@@ -30,8 +30,8 @@ impl Corpus {
     ///
     /// The columns are `id`, `circuit` (letters joined by `; `), `length`, `unitary` (a BLOB:
     /// row-major, little-endian, of the corpus's dtype, with qubits in this order), `count_GATE`
-    /// for each gate, and a column for each label; `unitary` is NULL if records have none. Records that are not generated yet have no row.
-    /// Two functions take unitaries of the corpus, or others of its dimension:
+    /// for each gate, and a column for each label. `unitary` is NULL if records have none. Records
+    /// that are not generated yet have no row. Two functions take unitaries of the corpus, or others of its dimension:
     ///
     /// * `fidelity(a, b)` = |tr(A†B)|² / d², the process fidelity (Nielsen, Phys. Lett. A 303,
     ///   2002);

@@ -58,8 +58,9 @@ impl UnitaryParts {
     /// no records yet.
     ///
     /// # Errors
-    /// [`Error::Usage`] for records without unitaries, or complex64 unitaries that are Haar-random, or of gates with free angles or
-    /// without a matrix: they are not precise enough. Another error if a temporary file cannot be created.
+    /// [`Error::Usage`] for records without unitaries, and for complex64 unitaries that are
+    /// Haar-random, or of gates with free angles or without a matrix: they are not precise enough.
+    /// Another error if a temporary file cannot be created.
     pub fn new(
         reader: Arc<Corpus>,
         among: Option<Present>,
