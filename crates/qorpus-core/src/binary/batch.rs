@@ -21,7 +21,7 @@ pub struct BinaryProducts {
 
 #[derive(Debug, Clone)]
 enum Product {
-    Bits([[u64; BATCH_LANES]; 2]),
+    Bits(Box<[[u64; BATCH_LANES]; 2]>),
     Columns(Vec<Lanes>),
 }
 
@@ -30,7 +30,7 @@ impl BinaryProducts {
     pub(crate) fn new(shape: Shape) -> BinaryProducts {
         let columns = vec![[0; BATCH_LANES]; shape.columns()];
         let product = match shape.fits_in_key() {
-            true => Product::Bits([[0; BATCH_LANES]; 2]),
+            true => Product::Bits(Box::new([[0; BATCH_LANES]; 2])),
             false => Product::Columns(columns.clone()),
         };
         let mut batch = BinaryProducts { shape, columns, bits: [[0; BATCH_LANES]; 2], product };
@@ -62,8 +62,8 @@ impl BinaryProducts {
             let lane = left.trailing_zeros() as usize;
             left &= left - 1;
             let key = match &self.product {
-                Product::Bits([low, high]) => {
-                    key_of_bits(u128::from(high[lane]) << 64 | u128::from(low[lane]))
+                Product::Bits(bits) => {
+                    key_of_bits(u128::from(bits[1][lane]) << 64 | u128::from(bits[0][lane]))
                 }
                 Product::Columns(columns) => {
                     let mut of_lane = [0; MAX_COLUMNS];
@@ -88,7 +88,7 @@ impl SimdTask for Act<'_> {
         let Act { letter, batch: BinaryProducts { shape, columns, bits, product } } = self;
         let width = shape.column_bits();
         match product {
-            Product::Bits(next) => *next = *bits,
+            Product::Bits(next) => **next = *bits,
             Product::Columns(next) => next.copy_from_slice(columns),
         }
         for (place, summands) in letter.sums() {
@@ -99,7 +99,8 @@ impl SimdTask for Act<'_> {
             }
             match product {
                 Product::Columns(next) => next[place] = sum,
-                Product::Bits([low, high]) => {
+                Product::Bits(bits) => {
+                    let [low, high] = &mut **bits;
                     let (column, shift) = (&columns[place], width * place);
                     // A column may begin in the low half and end in the high one.
                     for lane in 0..BATCH_LANES {
