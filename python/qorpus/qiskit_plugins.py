@@ -74,6 +74,7 @@ class CliffordSynthesis(_Synthesis):
     """The method "qorpus" for `Clifford`. The global phase of the circuit is arbitrary.
 
     Examples:
+        >>> from qorpus.qiskit_plugins import CliffordSynthesis
         >>> from qiskit.quantum_info import Clifford, random_clifford
         >>> _ = qorpus.distinct("cliffords.db", gates="h,s,cx", qubits=2, max_length=9, up_to="pauli")
         >>> operator = random_clifford(2, seed=1)
@@ -89,6 +90,7 @@ class LinearFunctionSynthesis(_Synthesis):
     """The method "qorpus" for `LinearFunction`.
 
     Examples:
+        >>> from qorpus.qiskit_plugins import LinearFunctionSynthesis
         >>> from qiskit.circuit.library import LinearFunction
         >>> _ = qorpus.distinct("line.db", gates="cx", qubits=2, max_length=9)
         >>> function = LinearFunction([[False, True], [True, False]])
@@ -103,6 +105,7 @@ class PermutationSynthesis(_Synthesis):
     """The method "qorpus" for `PermutationGate`.
 
     Examples:
+        >>> from qorpus.qiskit_plugins import PermutationSynthesis
         >>> from qiskit.circuit.library import PermutationGate
         >>> _ = qorpus.distinct("swaps.db", gates="swap", qubits=3, coupling="line", max_length=9)
         >>> PermutationSynthesis().run(PermutationGate([2, 1, 0]), table="swaps.db").size()

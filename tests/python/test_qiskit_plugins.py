@@ -145,7 +145,7 @@ def test_tables_are_placed_on_the_device(tables, name, order):
 @pytest.mark.parametrize(
     ("pairs", "used"),
     [
-        ([(0, 1), (1, 2)], {"permutation"}),
+        ([(0, 1), (2, 1)], {"permutation"}),
         ([(0, 1), (1, 0), (1, 2)], {"permutation"}),
         ([(0, 1), (1, 0), (1, 2), (2, 1)], {*KINDS}),
         ([(0, 1), (1, 0)], set()),
@@ -231,9 +231,10 @@ def test_tables_of_wider_classes_are_exact(tables):
 
 
 def test_phases_can_be_controlled(tmp_path):
-    """Circuits of h and s alone have phases that a linear function lacks."""
-    letters = ["s 0", "h 0", "cz 0 1", "h 1", "s 1"]
-    table = qorpus.distinct(tmp_path / "phases.db", letters=letters, qubits=2, max_length=9, up_to="pauli")
+    """The letters have a phase that a linear function and a permutation lack."""
+    turned = np.exp(0.3j) * qorpus.Recipe(gates="cx", qubits=2, words=True, length=1)[0].unitary
+    gates = [("turned", turned), "h"]
+    table = qorpus.distinct(tmp_path / "phases.db", gates=gates, qubits=2, max_length=9, up_to="pauli")
     circuit, plans = QuantumCircuit(3), config({"linear_function": table, "permutation": table})
     for operator in [random_linear(2, 3), random_linear(2, 4), PermutationGate([1, 0])]:
         circuit.append(AnnotatedOperation(operator, ControlModifier(1)), [2, 0, 1])
