@@ -203,6 +203,11 @@ def test_another_method_follows(tables):
         before, after = synthesized(random_operator(name, 4, 1), range(4), 4, plans)
         assert name not in after.count_ops() and Operator(after).equiv(before)
         assert synthesized(random_operator(name, 4, 1), range(4), 4, config(tables))[1] == before
+    # Tables of several sizes.
+    wide = qorpus.distinct(tables["permutation"].with_name("wide.db"), gates="swap", qubits=4, max_length=9)
+    both = HLSConfig(permutation=[("qorpus", {"table": table}) for table in (tables["permutation"], wide)])
+    for qubits in (3, 4):
+        assert "swap" in synthesized(PermutationGate(range(qubits)[::-1]), range(qubits), 4, both)[1].count_ops()
     # Out of reach.
     far = random_clifford(3, seed=1)
     corpus = qorpus.open(tables["clifford"])
