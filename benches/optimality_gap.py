@@ -12,7 +12,7 @@ examples/models of qiskit-gym's repository, which its package does not include. 
 packages than benches/gym.py:
 
     .venv/bin/pip install --no-deps --target target/qiskit-gym -r benches/qiskit-gym.txt \\
-        twisterl==0.5.1 tensorboard loguru safetensors packaging
+        twisterl==0.5.1 tensorboard loguru safetensors absl-py
 
 Without --models, their rows are left out.
 """
@@ -42,6 +42,8 @@ import qorpus
 
 #: Searches of a model, of which the shortest circuit counts.
 SEARCHES = 100
+#: In % of the optimum.
+LONGEST_BAR = 100
 #: The letters of qiskit-gym's model of Clifford operators.
 GYM_CLIFFORDS = ("cx 0 1", "cx 1 0", "cx 1 2", "cx 2 1", "swap 0 1", "swap 1 2", "h 0", "s 0")
 #: Gates that count nothing where CNOTs are counted, and what the others count.
@@ -212,9 +214,9 @@ def solved(problem: Problem, arguments: argparse.Namespace, directory: Path) -> 
     random = np.random.default_rng(arguments.seed)
     targets = [problem.draw(random) for _ in range(arguments.targets)]
     ways: dict[str, Method] = {}
-    table = None
+    enumeration = None
     try:
-        table = qorpus.distinct(directory / "table.db", progress=False, **problem.table)
+        enumeration = qorpus.distinct(directory / "table.db", progress=False, **problem.table)
     except qorpus.InvalidArgument as error:
         # Permutations have a search of their own.
         print(f"{problem.name}: {error}")
@@ -222,12 +224,14 @@ def solved(problem: Problem, arguments: argparse.Namespace, directory: Path) -> 
         distances = permutation_distances(problem.table["letters"], problem.qubits)
         optima, operators = [distances[tuple(int(place) for place in target.pattern)] for target in targets], len(distances)
     else:
-        assert table is not None and table.is_group, "the optimum is not known of every operator"
-        found = [qorpus.to_qiskit(answer.circuit or (), problem.qubits) for answer in table.find_many(targets)]
-        optima, operators = [problem.length(circuit) for circuit in found], len(table)
-    if table is not None:
+        assert enumeration is not None and enumeration.is_group, "the optimum is not known of every operator"
+        circuits = [answer.circuit for answer in enumeration.find_many(targets)]
+        assert None not in circuits, "the table lacks an operator"
+        found = [qorpus.to_qiskit(circuit, problem.qubits) for circuit in circuits]
+        optima, operators = [problem.length(circuit) for circuit in found], len(enumeration)
+    if enumeration is not None:
         plugin = HighLevelSynthesisPluginManager().method(problem.kind, "qorpus")
-        ways["Qorpus"] = partial(plugin.run, table=table)
+        ways["Qorpus"] = partial(plugin.run, table=enumeration)
     ways |= {f"Qiskit, {method}": of_qiskit(problem, method) for method in problem.methods}
     if problem.model and arguments.models:
         for searches in (1, SEARCHES):
@@ -238,7 +242,7 @@ def solved(problem: Problem, arguments: argparse.Namespace, directory: Path) -> 
         method(targets[0])  # opens what it needs
         methods[name] = measured(problem, method, targets, optima)
         print(f"{problem.name}: {name}: {methods[name]}", flush=True)
-    assert table is None or methods["Qorpus"]["optimal"] == len(targets), "the table lacks an optimum"
+    assert enumeration is None or methods["Qorpus"]["optimal"] == len(targets), "the table lacks an optimum"
     (directory / "table.db").unlink(missing_ok=True)
     return {"name": problem.name, "operators": operators, "targets": len(targets), "optimum": sum(optima), "methods": methods}
 
@@ -275,13 +279,15 @@ def plot(record: dict[str, Any], path: Path) -> None:
             for name, method in problem["methods"].items():
                 place += 1
                 longer = 100 * method["excess"] / method["solved"] / (problem["optimum"] / problem["targets"])
-                axes.barh(place, longer, color=colors[name.partition(",")[0]])
-                axes.text(longer, place, f" {longer:.1f} %", va="center")
+                drawn = min(longer, LONGEST_BAR)
+                axes.barh(place, drawn, color=colors[name.partition(",")[0]])
+                axes.text(drawn, place, f" {longer:.1f} %", va="center")
                 places, names = [*places, place], [*names, name]
             place += 1
         axes.set_yticks(places, names)
         axes.tick_params(axis="y", length=0)
-        axes.set(xlabel="letters beyond the optimum, in % of it", ylim=(place - 0.4, -0.8))
+        xlabel = f"excess over the optimum, in % of it; bars end at {LONGEST_BAR} %"
+        axes.set(xlabel=xlabel, xlim=(0, 1.1 * LONGEST_BAR), ylim=(place - 0.4, -0.8))
         axes.grid(axis="x")
         figure.savefig(path, transparent=True, bbox_inches="tight", metadata={"Date": None, "Creator": None})
 
