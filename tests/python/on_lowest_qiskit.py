@@ -1,17 +1,21 @@
-"""Imports with an old Qiskit, whose operations may have conditions: run by test_lowest_qiskit.py in
-its environment.
+"""Imports and synthesis with an old Qiskit, whose operations may have conditions: run by
+test_lowest_qiskit.py in its environment.
 
-Prints what came of each: letters, or the error's text.
+Prints what came of each: letters, or the error's text; for operators, the sizes of circuits.
 """
 
 import json
+import tempfile
 import warnings
+from pathlib import Path
 
 import numpy as np
 import qiskit
 from qiskit import QuantumCircuit
-from qiskit.circuit.library import PauliEvolutionGate, get_standard_gate_name_mapping
-from qiskit.quantum_info import Operator, SparsePauliOp
+from qiskit.circuit.library import LinearFunction, PauliEvolutionGate, PermutationGate, get_standard_gate_name_mapping
+from qiskit.quantum_info import Clifford, Operator, SparsePauliOp
+from qiskit.transpiler import CouplingMap, PassManager
+from qiskit.transpiler.passes import HighLevelSynthesis, HLSConfig
 
 import qorpus
 
@@ -69,12 +73,43 @@ def evolution():
     return built
 
 
+def synthesis(directory):
+    """Return by class the sizes of circuits from tables, before and after the layout. Both must be
+    the operator."""
+    sizes = {}
+    function = QuantumCircuit(3)
+    for pair in [(0, 1), (1, 0), (0, 1), (0, 2)]:
+        function.cx(*pair)
+    for name, gates, operator in [
+        ("clifford", "h,s,cx", Clifford(qorpus.to_qiskit("h 0; cx 0 1; s 1; x 2", 3))),
+        ("linear_function", "cx", LinearFunction(function)),
+        ("permutation", "swap", PermutationGate([2, 1, 0])),
+    ]:
+        table = Path(directory) / f"{name}.db"
+        options = {"up_to": "pauli", "max_length": 3} if name == "clifford" else {"max_length": 20}
+        qorpus.distinct(table, gates=gates, qubits=3, coupling="line", progress=False, **options)
+        plans = HLSConfig(**{name: [("qorpus", {"table": str(table)})]})
+        for coupling in [None, CouplingMap.from_line(4)]:
+            built = QuantumCircuit(4)
+            built.append(operator, [1, 3, 2])
+            found = PassManager(
+                [HighLevelSynthesis(hls_config=plans, coupling_map=coupling, use_qubit_indices=coupling is not None)]
+            ).run(built)
+            couplings = [tuple(found.find_bit(q).index for q in gate.qubits) for gate in found.data if len(gate.qubits) > 1]
+            equal = Operator(found).equiv(built) if name == "clifford" else Operator(found) == Operator(built)
+            near = coupling is None or all(pair in coupling.get_edges() for pair in couplings)
+            sizes.setdefault(name, []).append(found.size() if equal and near and name not in found.count_ops() else None)
+    return sizes
+
+
 def main():
     drop = {"final_measurements": "drop", "idle_qubits": "drop"}
     found = {name: attempt(lambda text=text: qorpus.from_qasm2(HEAD + text, **drop)) for name, text in PROGRAMS.items()}
     found["c_if"] = attempt(lambda: qorpus.from_qiskit(conditioned(False)))
     found["c_if inside"] = attempt(lambda: qorpus.from_qiskit(conditioned(True)))
     found["evolution"] = attempt(lambda: qorpus.from_qiskit(evolution()))
+    with tempfile.TemporaryDirectory() as directory:
+        found["synthesis"] = synthesis(directory)
     print(json.dumps({"version": qiskit.__version__, "standard": standard_gates(), **found}))
 
 

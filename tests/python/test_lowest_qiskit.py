@@ -1,5 +1,5 @@
-"""The oldest Qiskit that pyproject.toml allows gives the same letters, and its conditions are
-refused."""
+"""The oldest Qiskit that pyproject.toml allows gives the same letters, its conditions are refused,
+and it finds circuits in tables."""
 
 import json
 import os
@@ -53,3 +53,8 @@ def test_the_same_letters_come_in(found):
     assert found["newer names"] == ["p(0.5) 0", "sx 1", "crx(0.5) 0 1", "rx(0) 0", "id 1"]
     assert found["final"] == ["h 0", "cx 0 1"]
     assert found["standard"] == []
+
+
+def test_tables_are_used(found):
+    # After the layout the first two qubits of the block are apart, and the others neighbours.
+    assert found["synthesis"] == {"clifford": [4, 7], "linear_function": [4, 7], "permutation": [3, 1]}
