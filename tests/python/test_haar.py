@@ -221,7 +221,9 @@ def test_text_for_people(corpus):
     assert "a Haar-random unitary, without a circuit" in shown and "q0" not in shown and "length" not in shown
     told = command("info", corpus).stdout
     assert "20 Haar-random unitaries on 2 qubits, without circuits, seed 0" in told and "letters" not in told
-    assert "letters" not in command("plan", "--haar", 20).stdout
+    plan = command("plan", "--haar", 20).stdout
+    assert "ids only" in plan and "circuits" not in plan and "letters" not in plan
+    assert "circuits only" in command("plan", "--random", 20).stdout
 
 
 def test_sql():

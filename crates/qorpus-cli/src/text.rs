@@ -295,7 +295,8 @@ pub(crate) fn plan(out: &mut dyn Write, recipe: &Recipe, plan: &Plan) -> Result<
     let mut heads = vec!["", "size", "per core", "core-hours"];
     heads.extend(machines.iter().map(|(name, _)| *name));
     let mut rows: Vec<Vec<String>> = vec![heads.into_iter().map(str::to_owned).collect()];
-    for ((_, way), name) in ways(plan).into_iter().zip(WAYS) {
+    let derived = if recipe.space().has_circuits() { "circuits only" } else { "ids only" };
+    for ((_, way), name) in ways(plan).into_iter().zip(["unitaries stored", derived, "nothing stored"]) {
         let core_hours = format!("{:.1}", plan.core_seconds(way) / 3600.0);
         let mut row = vec![name.to_owned(), bytes(way.bytes), per_second(way.rate), core_hours];
         row.extend(machines.iter().map(|&(_, machine)| duration(plan.seconds(way, machine))));
@@ -324,9 +325,6 @@ pub(crate) fn plan(out: &mut dyn Write, recipe: &Recipe, plan: &Plan) -> Result<
     }
     Ok(())
 }
-
-/// The names of the [`ways`] to store records.
-const WAYS: [&str; 3] = ["unitaries stored", "circuits only", "nothing stored"];
 
 /// Formats the speed of a machine.
 fn machine_text(machine: Machine) -> String {

@@ -10,6 +10,7 @@ use qorpus::{
 };
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tempfile::tempdir;
 
 const RECORDS: u64 = 3_000;
@@ -91,6 +92,31 @@ fn wide_unitaries_are_drawn_in_small_batches() {
     let parts = UnitaryParts::new(corpus, None, vec![0..500, 500..1000], 3).unwrap();
     assert!(parts.update(9, &false.into(), &mut |_| ()).unwrap());
     assert_eq!(parts.count(0, 9).unwrap() + parts.count(1, 9).unwrap(), 9);
+}
+
+/// Progress is told, and a split stops, inside a block; it can be resumed.
+#[test]
+fn splits_of_wide_unitaries_stop_between_records() {
+    // A piece has 64 records, and fewer pieces than this are begun before the first is finished.
+    let pieces = 8 * std::thread::available_parallelism().unwrap().get() as u64 + 8;
+    let records = pieces * 64;
+    let recipe = RecipeOptions { haar: Some(records), ..options(5) }.recipe().unwrap();
+    let corpus = Arc::new(Corpus::computed(recipe).unwrap());
+    let parts = || UnitaryParts::new(corpus.clone(), None, vec![0..300, 300..1000], 3).unwrap();
+    let (stop, split, mut told) = (AtomicBool::new(false), parts(), Vec::new());
+    let mut report = |done| {
+        told.push(done);
+        stop.store(done > 0, Ordering::Relaxed);
+    };
+    assert!(!split.update(records, &stop, &mut report).unwrap(), "{told:?}");
+    assert!(told.iter().any(|done| (1..records).contains(done)), "{told:?}");
+    let whole = parts();
+    let ids: Vec<_> = (0..records).collect();
+    for parts in [&split, &whole] {
+        assert!(parts.update(records, &false.into(), &mut |_| ()).unwrap());
+    }
+    assert_eq!(split.contains(0, &ids).unwrap(), whole.contains(0, &ids).unwrap());
+    assert_eq!(split.count(1, records).unwrap(), whole.count(1, records).unwrap());
 }
 
 #[test]

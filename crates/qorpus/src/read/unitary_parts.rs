@@ -18,8 +18,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const BLOCK_RECORDS: u64 = 1 << 15;
 const BLOCK_BYTES: usize = (BLOCK_RECORDS / 8) as usize;
 
-/// The bytes of unitaries that a thread reads at once: on eight qubits each has a megabyte.
-const UNITARY_BYTES: usize = 32 << 20;
+/// The bytes of unitaries that a thread reads at once: one on eight qubits, which takes a few
+/// milliseconds to compute.
+const PIECE_BYTES: usize = 1 << 20;
 
 /// The records of a reader, split by their unitaries.
 ///
@@ -116,25 +117,66 @@ impl UnitaryParts {
             // The last block may have been incomplete.
             before.truncate(first as usize + 1);
         }
-        let records = |block: u64| block * BLOCK_RECORDS..len.min((block + 1) * BLOCK_RECORDS);
-        let work = |(): &mut (), piece: usize| self.block(records(first + piece as u64));
-        let done = std::cell::Cell::new(first * BLOCK_RECORDS);
-        let mut finish = |piece: usize, bits: Vec<Vec<u8>>| {
-            let block = first + piece as u64;
-            for ((part, bits), before) in self.parts.iter().zip(bits).zip(&mut counts.before) {
-                let path = std::env::temp_dir();
-                let written = part.bits.write_all_at(&bits, block * BLOCK_BYTES as u64);
-                written.map_err(io(&path, "write a temporary file in it"))?;
-                before.push(before[block as usize] + ones(&bits));
+        let (begin, step) = (first * BLOCK_RECORDS, self.piece_records());
+        let places = |piece: usize| {
+            let start = begin + piece as u64 * step;
+            start..len.min(start + step)
+        };
+        let work = |(): &mut (), piece: usize| self.sides(places(piece));
+        let (done, reached) = (std::cell::Cell::new(begin), std::cell::Cell::new(begin));
+        let mut bits = self.no_bits();
+        let mut finish = |piece: usize, sides: Vec<Option<u16>>| {
+            let places = places(piece);
+            self.put(places.start % BLOCK_RECORDS, &sides, &mut bits);
+            reached.set(places.end);
+            if places.end.is_multiple_of(BLOCK_RECORDS) || places.end == len {
+                let bits = std::mem::replace(&mut bits, self.no_bits());
+                self.write(places.start / BLOCK_RECORDS, &bits, &mut counts.before)?;
+                done.set(places.end);
             }
-            done.set(records(block).end);
             Ok(())
         };
-        let blocks = (len.div_ceil(BLOCK_RECORDS) - first) as usize;
+        let pieces = (len - begin).div_ceil(step) as usize;
         let jobs = Threads::new(threads(None)?, stop);
-        let result = parallel(jobs, blocks, &|| Ok(()), &work, &mut finish, &mut || report(done.get()));
+        let result = parallel(jobs, pieces, &|| Ok(()), &work, &mut finish, &mut || report(reached.get()));
+        // A block that is not complete is read again.
         counts.records = done.get();
         result
+    }
+
+    /// Returns the number of records whose sides are found at once: it divides a block.
+    fn piece_records(&self) -> u64 {
+        if !self.split.needs_unitaries() {
+            return BLOCK_RECORDS;
+        }
+        // A power of two, as the bytes of a unitary are.
+        (PIECE_BYTES / self.reader.unitary_bytes()).clamp(1, BLOCK_RECORDS as usize) as u64
+    }
+
+    /// Returns the bits of each part of a block, in which no record is.
+    fn no_bits(&self) -> Vec<Vec<u8>> {
+        vec![vec![0; BLOCK_BYTES]; self.parts.len()]
+    }
+
+    /// Puts records with these sides, from place `first` of a block on, into the parts.
+    fn put(&self, first: u64, sides: &[Option<u16>], bits: &mut [Vec<u8>]) {
+        for (part, bits) in self.parts.iter().zip(bits) {
+            for (place, side) in (first as usize..).zip(sides) {
+                let is_inside = side.is_some_and(|side| part.sides.contains(&side));
+                bits[place / 8] |= u8::from(is_inside) << (place % 8);
+            }
+        }
+    }
+
+    /// Writes the bits of a block, and adds their counts.
+    fn write(&self, block: u64, bits: &[Vec<u8>], before: &mut [Vec<u64>]) -> Result<()> {
+        for ((part, bits), before) in self.parts.iter().zip(bits).zip(before) {
+            let path = std::env::temp_dir();
+            let written = part.bits.write_all_at(bits, block * BLOCK_BYTES as u64);
+            written.map_err(io(&path, "write a temporary file in it"))?;
+            before.push(before[block as usize] + ones(bits));
+        }
+        Ok(())
     }
 
     /// Returns the number of records below `len` in a part. All of them must have been read by
@@ -198,40 +240,27 @@ impl UnitaryParts {
         Ok(bits)
     }
 
-    /// Returns the bits of each part, for the records at these places of one block.
-    fn block(&self, places: Range<u64>) -> Result<Vec<Vec<u8>>> {
+    /// Returns the sides of the records at these places.
+    fn sides(&self, places: Range<u64>) -> Result<Vec<Option<u16>>> {
+        let mut sides = Vec::with_capacity((places.end - places.start) as usize);
         let runs = match &self.among {
             None => vec![places],
             Some(present) => present.at(places),
         };
-        let mut bits = vec![vec![0u8; BLOCK_BYTES]; self.parts.len()];
-        let mut put = |record: usize, side: Option<u16>| {
-            let parts = self.parts.iter().zip(&mut bits);
-            for (_, bits) in parts.filter(|(part, _)| side.is_some_and(|side| part.sides.contains(&side))) {
-                bits[record / 8] |= 1 << (record % 8);
-            }
-        };
-        let mut records = 0..;
         for ids in runs {
             if self.split.needs_unitaries() {
                 let size = self.reader.unitary_bytes();
-                let at_once = (UNITARY_BYTES / size).max(1);
-                for start in ids.clone().step_by(at_once) {
-                    let some = start..ids.end.min(start + at_once as u64);
-                    let mut unitaries = vec![0; (some.end - some.start) as usize * size];
-                    self.reader.unitaries(some, Order::Big, &mut unitaries)?;
-                    for (bytes, record) in unitaries.chunks_exact(size).zip(&mut records) {
-                        put(record, self.split.side_of_unitary(&Dtype::Complex128.decode(bytes)));
-                    }
-                }
+                let mut unitaries = vec![0; (ids.end - ids.start) as usize * size];
+                self.reader.unitaries(ids, Order::Big, &mut unitaries)?;
+                let side = |bytes| self.split.side_of_unitary(&Dtype::Complex128.decode(bytes));
+                sides.extend(unitaries.chunks_exact(size).map(side));
             } else {
-                let circuits = self.reader.circuits(ids)?;
-                for (circuit, record) in circuits.iter().zip(&mut records) {
-                    put(record, self.split.side(circuit)?);
+                for circuit in self.reader.circuits(ids)?.iter() {
+                    sides.push(self.split.side(circuit)?);
                 }
             }
         }
-        Ok(bits)
+        Ok(sides)
     }
 }
 
