@@ -1,20 +1,18 @@
 """A module with debug assertions, as in a debug build, says when it is imported that it is slow:
-run by scripts/test."""
+run by scripts/test.
 
-import shutil
+    .venv/bin/python tests/python/debug.py WHEEL
+"""
+
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
-
-ROOT = Path(__file__).resolve().parents[2]
+import zipfile
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
-        package = Path(directory) / "qorpus"
-        shutil.copytree(ROOT / "python" / "qorpus", package, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(sys.argv[1], package / "_qorpus.abi3.so")
+        zipfile.ZipFile(sys.argv[1]).extractall(directory)
         command = [sys.executable, "-c", "import qorpus"]
         found = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=True).stderr
     assert "RuntimeWarning: qorpus was built without optimization" in found, found

@@ -15,7 +15,7 @@ LIMIT = 300 * 1024  # KiB
         "--random 1M --no-unitaries",
         "--random 20M --gates h,s,t --qubits 1 --no-unitaries",
         "--random 3M --gates h,s,t --qubits 1",
-        "--random 100k --gates h --qubits 1 --length 0..65535 --no-unitaries",
+        "--random 20k --gates h --qubits 1 --length 0..65535 --no-unitaries",
         "--random 400 --qubits 7",
     ],
 )

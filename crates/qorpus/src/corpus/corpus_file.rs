@@ -20,7 +20,7 @@ use crate::tables::label_names::label_names;
 use crate::tables::levels::{self, Level};
 use crate::tables::next_level::{is_complete, is_group};
 use qorpus_core::{Codec, ContentHash, Kernel, Recipe};
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
@@ -377,12 +377,19 @@ impl CorpusFile {
 
     /// Reads in one consistent state.
     pub(crate) fn read<T>(&self, look: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        let transaction = self.begin_read()?;
+        look(&transaction).map_err(|error| self.unreadable(&transaction, error))
+    }
+
+    fn begin_read(&self) -> Result<Transaction<'_>> {
         self.check_process()?;
         let connection = self.connection()?;
-        let failed = sqlite_on(connection, &self.path, "read it");
-        let failed = |error| self.blamed(failed(error));
-        let transaction = connection::begin_read(connection).map_err(failed)?;
-        look(&transaction).map_err(failed)
+        connection::begin_read(connection).map_err(|error| self.unreadable(connection, error))
+    }
+
+    /// Returns the error of a read that failed.
+    fn unreadable(&self, connection: &Connection, error: rusqlite::Error) -> Error {
+        self.blamed(sqlite_on(connection, &self.path, "read it")(error))
     }
 
     pub(crate) fn check_process(&self) -> Result<()> {

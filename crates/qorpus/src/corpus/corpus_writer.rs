@@ -204,7 +204,18 @@ impl CorpusWriter {
         self.transact(|transaction| change(transaction).map_err(failed))
     }
 
+    // What depends on `change` is compiled for each, so it is little.
     fn transact<T>(&self, change: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        let write_lock = self.prepare()?;
+        let transaction = self.begin()?;
+        let result = change(&transaction)?;
+        self.commit(transaction)?;
+        self.finish(&write_lock)?;
+        Ok(result)
+    }
+
+    /// Takes the write lock. Until [`finish`](Self::finish), an error poisons the writer.
+    fn prepare(&self) -> Result<WriteLock<'_>> {
         self.check_handle()?;
         let write_lock = self.lock.write_lock()?;
         self.check_file()?;
@@ -215,15 +226,19 @@ impl CorpusWriter {
             let in_wal_mode = is_mode(&self.connection, "wal");
             self.synchronize(in_wal_mode).map_err(sqlite_on(&self.connection, &self.path, "write to it"))?;
         }
-        let result = self.commit(change)?;
+        Ok(write_lock)
+    }
+
+    /// Ends a write whose commit succeeded.
+    fn finish(&self, write_lock: &WriteLock<'_>) -> Result<()> {
         self.poisoned.set(false);
-        self.checkpoint_wal(&write_lock)?;
+        self.checkpoint_wal(write_lock)?;
         // Damage after the commit is found under the next write lock, or happened to a complete
         // file.
         if let Some(seen) = FileState::at(&self.path)? {
             self.seen.set(FileState { len: seen.len, ..self.seen.get() });
         }
-        Ok(result)
+        Ok(())
     }
 
     /// Refuses to continue if the file was removed or replaced: with a WAL, SQLite would not
@@ -253,18 +268,22 @@ impl CorpusWriter {
         label_names(&self.connection).map_err(sqlite_on(&self.connection, &self.path, "read its labels"))
     }
 
-    fn commit<T>(&self, change: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
-        let failed = sqlite_on(&self.connection, &self.path, "write to it");
+    fn begin(&self) -> Result<Transaction<'_>> {
         let begin = || Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate);
-        let mut transaction = self.retry_busy("the lock of another program", begin).map_err(&failed)?;
+        let transaction = self.retry_busy("the lock of another program", begin);
+        let transaction = transaction.map_err(sqlite_on(&self.connection, &self.path, "write to it"))?;
         self.check_recipe(&transaction)?;
-        let result = change(&transaction)?;
+        Ok(transaction)
+    }
+
+    fn commit(&self, mut transaction: Transaction<'_>) -> Result<()> {
         self.save_wal_name()?;
         // A commit that meets a reader leaves the transaction open, to be committed again.
         let commit = || self.connection.execute_batch("COMMIT");
-        self.retry_busy("a reader that keeps its transaction open", commit).map_err(&failed)?;
+        let done = self.retry_busy("a reader that keeps its transaction open", commit);
+        done.map_err(sqlite_on(&self.connection, &self.path, "write to it"))?;
         transaction.set_drop_behavior(DropBehavior::Ignore);
-        Ok(result)
+        Ok(())
     }
 
     /// Makes the directory entry of a new WAL durable: the process that created it may not have.

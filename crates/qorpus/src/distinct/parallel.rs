@@ -2,10 +2,10 @@
 
 use crate::error::{Error, Result};
 use crate::os::workers;
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// The interval at which the first thread calls `tick`.
@@ -66,39 +66,60 @@ pub(crate) fn parallel<S, T: Send>(
     finish: &mut dyn FnMut(usize, T) -> Result<()>,
     tick: &mut dyn FnMut(),
 ) -> Result<bool> {
+    // A piece is taken once the piece before it in its place is finished.
+    let places = (threads.ahead as usize).min(pieces).max(1);
+    let results: Vec<Mutex<Option<T>>> = (0..places).map(|_| Mutex::default()).collect();
+    let place = |piece: usize| results[piece % places].lock().unwrap_or_else(PoisonError::into_inner);
+    let thread = |queue: &PieceQueue<'_>, done: &Sender<Result<()>>| {
+        let mut state = begin()?;
+        while let Some(piece) = queue.take() {
+            let result = work(&mut state, piece)?;
+            *place(piece) = Some(result);
+            // After a failure nobody receives.
+            let _ = done.send(Ok(()));
+        }
+        Ok(())
+    };
+    let mut finish_piece = |piece| {
+        let result = place(piece).take();
+        result.map(|result| finish(piece, result))
+    };
+    run(threads, pieces, &thread, &mut finish_piece, tick)
+}
+
+/// Runs `thread` on all threads until the queue is empty. `finish` is called for each piece in order,
+/// until it returns `None` because there is no result yet. Compiled once for all kinds of work.
+fn run(
+    threads: Threads<'_>,
+    pieces: usize,
+    thread: &(dyn Fn(&PieceQueue<'_>, &Sender<Result<()>>) -> Result<()> + Sync),
+    finish: &mut dyn FnMut(usize) -> Option<Result<()>>,
+    tick: &mut dyn FnMut(),
+) -> Result<bool> {
     let (next, finished, has_failed) = Default::default();
     let queue = &PieceQueue { threads, pieces: pieces as u64, next, finished, has_failed };
-    let (send, receive) = mpsc::channel::<Result<(usize, T)>>();
+    let (send, receive) = mpsc::channel();
     std::thread::scope(|scope| {
         workers::start(scope, threads.jobs.min(pieces), |_| {
             let send = send.clone();
             move || {
-                let run = || -> Result<()> {
-                    let mut state = begin()?;
-                    while let Some(piece) = queue.take() {
-                        // A panic must not leave the others waiting for this piece.
-                        let done = catch_unwind(AssertUnwindSafe(|| work(&mut state, piece)));
-                        // After a failure nobody receives.
-                        let _ =
-                            send.send(Ok((piece, done.map_err(|_| Error::Defect("enumerating".into()))??)));
-                    }
-                    Ok(())
-                };
-                if let Err(error) = run() {
+                // A panic must not leave the others waiting for this piece.
+                let end = catch_unwind(AssertUnwindSafe(|| thread(queue, &send)));
+                if let Err(error) = end.unwrap_or_else(|_| Err(Error::Defect("enumerating".into()))) {
                     let _ = send.send(Err(error));
                 }
             }
         })?;
         drop(send);
-        let (mut early, mut expected) = (BTreeMap::new(), 0);
-        let mut result = Ok(());
+        let (mut result, mut expected) = (Ok(()), 0);
         while result.is_ok() {
             tick();
             match receive.recv_timeout(POLL_INTERVAL) {
-                Ok(Ok((piece, done))) => {
-                    early.insert(piece, done);
-                    while let Some(done) = early.remove(&expected).filter(|_| result.is_ok()) {
-                        result = finish(expected, done);
+                Ok(Ok(())) => {
+                    while result.is_ok()
+                        && let Some(done) = finish(expected)
+                    {
+                        result = done;
                         expected += 1;
                         queue.finished.store(expected as u64, Ordering::Relaxed);
                     }
@@ -116,6 +137,35 @@ pub(crate) fn parallel<S, T: Send>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn results_come_in_order_from_places_that_are_reused() {
+        let work = |(): &mut (), piece: usize| {
+            // Some pieces are done long after later ones.
+            std::thread::sleep(Duration::from_millis(if piece % 7 == 0 { 5 } else { 0 }));
+            Ok(2 * piece)
+        };
+        let stop = AtomicBool::new(false);
+        for (pieces, ahead) in [(0, 0), (1, 0), (100, 0), (100, 50)] {
+            let mut finished = Vec::new();
+            let mut finish = |piece, result| {
+                finished.push((piece, result));
+                Ok(())
+            };
+            let threads = Threads::new(3, &stop).ahead(ahead);
+            assert!(parallel(threads, pieces, &|| Ok(()), &work, &mut finish, &mut || {}).unwrap());
+            assert!(finished.into_iter().eq((0..pieces).map(|piece| (piece, 2 * piece))));
+        }
+    }
+
+    #[test]
+    fn a_failure_to_finish_stops_all() {
+        let mut finish = |piece, _| if piece == 9 { Err(Error::Usage("no".into())) } else { Ok(()) };
+        let work = |(): &mut (), piece: usize| Ok(assert!(piece < 1000));
+        let stop = AtomicBool::new(false);
+        let result = parallel(Threads::new(3, &stop), 1_000_000, &|| Ok(()), &work, &mut finish, &mut || {});
+        assert!(matches!(result, Err(Error::Usage(_))), "{result:?}");
+    }
 
     #[test]
     fn a_panic_is_an_error() {

@@ -61,27 +61,42 @@ pub(crate) fn share<S: Send, T: Send>(
     shares: Vec<S>,
     work: impl Fn(S) -> Result<T> + Sync,
 ) -> Result<Vec<T>> {
+    let shares: Vec<_> = shares.into_iter().map(|share| Mutex::new((Some(share), None))).collect();
+    each_place(shares.len(), &|place| {
+        let mut place = shares[place].lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(share) = place.0.take() {
+            place.1 = Some(work(share)?);
+        }
+        Ok(())
+    })?;
+    Ok(shares
+        .into_iter()
+        .filter_map(|place| place.into_inner().unwrap_or_else(PoisonError::into_inner).1)
+        .collect())
+}
+
+/// Calls `work` for each place as [`share`] does. Compiled once for all kinds of shares.
+fn each_place(count: usize, work: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<()> {
     let inside = fork::enter();
-    let shares: Vec<_> = shares.into_iter().map(|share| Mutex::new(Some(share))).collect();
-    let take = |place: usize| shares[place].lock().unwrap_or_else(PoisonError::into_inner).take().map(&work);
     std::thread::scope(|scope| {
-        let (take, group) = (&take, ThreadGroup::new());
+        let group = ThreadGroup::new();
         let start = |place| {
             let (thread, pass) = (group.thread(), inside.pass_for_another());
             let begin = move || {
                 let _inside = fork::follow(pass);
-                thread.work(|| take(place))
+                thread.work(|| work(place))
             };
             Builder::new().spawn_scoped(scope, begin).ok()
         };
-        let threads: Vec<_> = (1..shares.len()).map(start).collect();
-        let own = take(0);
-        group.join(matches!(own, Some(Err(_))));
+        let threads: Vec<_> = (1..count).map(start).collect();
+        let own = work(0);
+        group.join(own.is_err());
         let join = |(place, thread): (usize, Option<ScopedJoinHandle<'_, _>>)| match thread {
             Some(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
-            None => take(place),
+            None => work(place),
         };
-        own.into_iter().chain((1..).zip(threads).filter_map(join)).collect()
+        own?;
+        (1..).zip(threads).try_for_each(join)
     })
 }
 

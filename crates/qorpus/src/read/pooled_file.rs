@@ -51,14 +51,22 @@ impl PooledFile {
     /// Runs `read` with a handle that no other thread uses, of a file that still has this recipe.
     pub(super) fn with<T>(&self, read: impl FnOnce(&CorpusFile) -> Result<T>) -> Result<T> {
         let _inside = fork::enter();
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let corpus = match idle.filter(|corpus| !corpus.is_replaced()) {
-            Some(corpus) => corpus,
-            None => self.reopen()?,
-        };
+        let corpus = self.take()?;
         let result = read(&corpus);
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(corpus);
+        self.give_back(corpus);
         result
+    }
+
+    fn take(&self) -> Result<Box<CorpusFile>> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match idle.filter(|corpus| !corpus.is_replaced()) {
+            Some(corpus) => Ok(corpus),
+            None => self.reopen(),
+        }
+    }
+
+    fn give_back(&self, corpus: Box<CorpusFile>) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(corpus);
     }
 
     fn reopen(&self) -> Result<Box<CorpusFile>> {

@@ -12,6 +12,7 @@ use crate::read::source::Source;
 use qorpus_core::{Circuits, Label};
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
+use std::path::PathBuf;
 
 /// The fewest scattered records that a thread reads: starting one takes as long as reading about
 /// three hundred.
@@ -312,12 +313,21 @@ pub(super) fn again<T>(mut read: impl FnMut() -> Result<T>) -> Result<T> {
     let mut seen = BTreeSet::new();
     loop {
         match read() {
-            Err(Error::DamagedCopy { path, .. }) if !seen.contains(&path) => {
-                tracing::warn!("{}: its cached copy was damaged and is fetched again", path.display());
-                seen.insert(path);
-            }
+            Err(error) => forgive(error, &mut seen)?,
             result => return result,
         }
+    }
+}
+
+/// Warns of a damaged copy, unless it is among those that were damaged before.
+fn forgive(error: Error, seen: &mut BTreeSet<PathBuf>) -> Result<()> {
+    match error {
+        Error::DamagedCopy { path, .. } if !seen.contains(&path) => {
+            tracing::warn!("{}: its cached copy was damaged and is fetched again", path.display());
+            seen.insert(path);
+            Ok(())
+        }
+        error => Err(error),
     }
 }
 

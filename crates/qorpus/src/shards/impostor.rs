@@ -58,7 +58,9 @@ fn impostor(answer: impl Fn(&Asked, &mut TcpStream) + Send + Sync + 'static) -> 
 
 fn say(stream: &mut TcpStream, status: &str, headers: &str, body: &str) {
     let length = body.len();
-    let _ = write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\n{headers}\r\n{body}");
+    // In one packet: the second of two small ones waits for the delayed acknowledgement of the first.
+    let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n{headers}\r\n{body}");
+    let _ = stream.write_all(answer.as_bytes());
 }
 
 /// The bucket at this address.
