@@ -87,12 +87,15 @@ pub(crate) fn parallel<S, T: Send>(
     run(threads, pieces, &thread, &mut finish_piece, tick)
 }
 
+/// The work of a thread: pieces of the queue, with a message for each that is done.
+type PoolThread<'a> = dyn Fn(&PieceQueue<'_>, &Sender<Result<()>>) -> Result<()> + Sync + 'a;
+
 /// Runs `thread` on all threads until the queue is empty. `finish` is called for each piece in order,
 /// until it returns `None` because there is no result yet. Compiled once for all kinds of work.
 fn run(
     threads: Threads<'_>,
     pieces: usize,
-    thread: &(dyn Fn(&PieceQueue<'_>, &Sender<Result<()>>) -> Result<()> + Sync),
+    thread: &PoolThread<'_>,
     finish: &mut dyn FnMut(usize) -> Option<Result<()>>,
     tick: &mut dyn FnMut(),
 ) -> Result<bool> {
