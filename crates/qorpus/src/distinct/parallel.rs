@@ -87,15 +87,15 @@ pub(crate) fn parallel<S, T: Send>(
     run(threads, pieces, &thread, &mut finish_piece, tick)
 }
 
-/// The work of a thread: it takes pieces from the queue, and sends a message for each that is done.
-type ThreadWork<'a> = dyn Fn(&PieceQueue<'_>, &Sender<Result<()>>) -> Result<()> + Sync + 'a;
+/// The work of a thread: pieces of the queue, with a message for each that is done.
+type PoolThread<'a> = dyn Fn(&PieceQueue<'_>, &Sender<Result<()>>) -> Result<()> + Sync + 'a;
 
 /// Runs `thread` on all threads until the queue is empty. `finish` is called for each piece in order,
 /// until it returns `None` because there is no result yet. Compiled once for all kinds of work.
 fn run(
     threads: Threads<'_>,
     pieces: usize,
-    thread: &ThreadWork<'_>,
+    thread: &PoolThread<'_>,
     finish: &mut dyn FnMut(usize) -> Option<Result<()>>,
     tick: &mut dyn FnMut(),
 ) -> Result<bool> {
@@ -145,7 +145,7 @@ mod tests {
     fn results_come_in_order_from_places_that_are_reused() {
         let work = |(): &mut (), piece: usize| {
             // Some pieces are done long after later ones.
-            std::thread::sleep(Duration::from_millis(if piece.is_multiple_of(7) { 5 } else { 0 }));
+            std::thread::sleep(Duration::from_millis(if piece % 7 == 0 { 5 } else { 0 }));
             Ok(2 * piece)
         };
         let stop = AtomicBool::new(false);
@@ -164,10 +164,7 @@ mod tests {
     #[test]
     fn a_failure_to_finish_stops_all() {
         let mut finish = |piece, _| if piece == 9 { Err(Error::Usage("no".into())) } else { Ok(()) };
-        let work = |(): &mut (), piece: usize| {
-            assert!(piece < 1000);
-            Ok(())
-        };
+        let work = |(): &mut (), piece: usize| Ok(assert!(piece < 1000));
         let stop = AtomicBool::new(false);
         let result = parallel(Threads::new(3, &stop), 1_000_000, &|| Ok(()), &work, &mut finish, &mut || {});
         assert!(matches!(result, Err(Error::Usage(_))), "{result:?}");
