@@ -46,9 +46,10 @@ SEARCHES = 100
 LONGEST_BAR = 100
 #: The letters of qiskit-gym's model of Clifford operators.
 GYM_CLIFFORDS = ("cx 0 1", "cx 1 0", "cx 1 2", "cx 2 1", "swap 0 1", "swap 1 2", "h 0", "s 0")
-#: Gates that count nothing where CNOTs are counted, and what the others count.
-SINGLE = ("h", "s", "sdg", "sx", "sxdg", "id")
-CNOTS = dict.fromkeys(SINGLE, 0) | {"cx": 1, "cz": 1, "swap": 3}
+#: What gates count: each letter, or CNOTs alone. Pauli gates are free.
+FREE = dict.fromkeys(("x", "y", "z", "id"), 0)
+LETTERS = FREE | dict.fromkeys(("h", "s", "sdg", "cx", "swap"), 1)
+CNOTS = FREE | dict.fromkeys(("h", "s", "sdg", "sx", "sxdg"), 0) | {"cx": 1, "cz": 1, "swap": 3}
 
 Operator = Clifford | LinearFunction | PermutationGate
 #: Returns a circuit of an operator.
@@ -68,8 +69,8 @@ class Problem:
     #: Qiskit's methods.
     methods: Sequence[str] = ()
     model: str | None = None
-    #: What each gate counts; 1 where it is not said.
-    counts: dict[str, int] = field(default_factory=dict)
+    #: What each gate counts.
+    counts: dict[str, int] = field(default_factory=lambda: LETTERS)
     coupling: CouplingMap | None = None
 
     @property
@@ -77,9 +78,14 @@ class Problem:
         return int(self.table["qubits"])
 
     def length(self, circuit: QuantumCircuit) -> int:
-        """Return what a circuit counts, without Pauli gates."""
-        names = [gate.operation.name for gate in circuit.data if gate.operation.name not in ("x", "y", "z")]
-        return sum(self.counts.get(name, 1) for name in names)
+        """Return what the gates of a circuit count."""
+        return sum(self.counts[gate.operation.name] for gate in circuit.data)
+
+    def flat(self, circuit: QuantumCircuit) -> QuantumCircuit:
+        """Return a circuit with definitions in place of gates that have no count."""
+        while unknown := {gate.operation.name for gate in circuit.data} - self.counts.keys():
+            circuit = circuit.decompose(gates_to_decompose=[*unknown])
+        return circuit
 
 
 def random_linear(random: np.random.Generator, qubits: int) -> LinearFunction:
@@ -197,6 +203,7 @@ def measured(problem: Problem, method: Method, targets: Sequence[Operator], opti
     excess = []
     for target, circuit, optimum in zip(targets, circuits, optima, strict=True):
         if circuit is not None:
+            circuit = problem.flat(circuit)
             check(problem, target, circuit)
             excess.append(problem.length(circuit) - optimum)
             assert excess[-1] >= 0, "a circuit is shorter than the optimum"
