@@ -145,7 +145,7 @@ mod tests {
     fn results_come_in_order_from_places_that_are_reused() {
         let work = |(): &mut (), piece: usize| {
             // Some pieces are done long after later ones.
-            std::thread::sleep(Duration::from_millis(if piece % 7 == 0 { 5 } else { 0 }));
+            std::thread::sleep(Duration::from_millis(if piece.is_multiple_of(7) { 5 } else { 0 }));
             Ok(2 * piece)
         };
         let stop = AtomicBool::new(false);
@@ -164,7 +164,10 @@ mod tests {
     #[test]
     fn a_failure_to_finish_stops_all() {
         let mut finish = |piece, _| if piece == 9 { Err(Error::Usage("no".into())) } else { Ok(()) };
-        let work = |(): &mut (), piece: usize| Ok(assert!(piece < 1000));
+        let work = |(): &mut (), piece: usize| {
+            assert!(piece < 1000);
+            Ok(())
+        };
         let stop = AtomicBool::new(false);
         let result = parallel(Threads::new(3, &stop), 1_000_000, &|| Ok(()), &work, &mut finish, &mut || {});
         assert!(matches!(result, Err(Error::Usage(_))), "{result:?}");
