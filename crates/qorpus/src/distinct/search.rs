@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::options::distinct::FindOptions;
 use crate::tables::next_level;
 use qorpus_core::{Arithmetic, DenseArithmetic, Distinct, PauliProduct, Target, distance};
+use std::cmp::Reverse;
 
 /// A record is clearly meant if the next one is this many times farther away.
 const CLEAR_RATIO: f64 = 4.0;
@@ -39,9 +40,13 @@ pub(super) struct Search<'a, A> {
 }
 
 impl<A: Arithmetic> Search<'_, A> {
-    /// Returns the record with this unitary.
+    /// Returns the record with this unitary. Large levels come first: they are most likely to have
+    /// it, and no other one does then.
     pub(super) fn record(&mut self, unitary: &A::Unitary) -> Result<Option<Found>> {
-        for number in 0..self.lookup.levels.len() {
+        let levels = self.lookup.levels;
+        let mut numbers: Vec<usize> = (0..levels.len()).collect();
+        numbers.sort_by_key(|&number| Reverse(levels[number].records));
+        for number in numbers {
             if let Some(circuit) = self.lookup.find(number, unitary, 0.0)? {
                 let id = self.lookup.id(number, &circuit)?;
                 return Ok(Some(Found::Record { id, circuit, paulis: PauliProduct::default() }));
