@@ -222,7 +222,7 @@ def test_text_for_people(corpus):
     told = command("info", corpus).stdout
     assert "20 Haar-random unitaries on 2 qubits, without circuits, seed 0" in told and "letters" not in told
     plan = command("plan", "--haar", 20).stdout
-    assert "ids only" in plan and "circuits" not in plan and "letters" not in plan
+    assert "ids only" in plan and "circuits only" not in plan and "letters" not in plan
     assert "circuits only" in command("plan", "--random", 20).stdout
 
 

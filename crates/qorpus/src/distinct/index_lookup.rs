@@ -39,6 +39,32 @@ impl<'a, A: Arithmetic> IndexLookup<'a, A> {
         Ok(found)
     }
 
+    /// Returns the place of the first of these levels whose index may have `target`, or is damaged.
+    /// One transaction reads all of them.
+    pub(super) fn first_with(&self, numbers: &[usize], target: &A::Unitary) -> Result<Option<usize>> {
+        let (corpus, key) = (self.corpus, self.letters.key(target));
+        let keys = keys_near(self.letters, key, 0.0);
+        corpus.read(|connection| {
+            for (place, &number) in numbers.iter().enumerate() {
+                let level = &self.levels[number];
+                if level.records == 0 {
+                    continue;
+                }
+                let index = Index::new(corpus.recipe(), corpus.check_seed(), number, level);
+                for block in index.block(*keys.start())..=index.block(*keys.end()) {
+                    let has = |bytes: Vec<u8>| {
+                        let entries = index.entries(&bytes);
+                        entries.iter().any(|(part, _)| index.may_have(block, *part, &keys))
+                    };
+                    if index.read(connection, block)?.is_none_or(has) {
+                        return Ok(Some(place));
+                    }
+                }
+            }
+            Ok(None)
+        })
+    }
+
     /// Calls `visit` with the circuits of a level whose unitary may be `target` within `error`,
     /// until it returns true. The index is a hint; the unitary is compared.
     pub(super) fn visit(

@@ -46,11 +46,14 @@ impl<A: Arithmetic> Search<'_, A> {
         let levels = self.lookup.levels;
         let mut numbers: Vec<usize> = (0..levels.len()).collect();
         numbers.sort_by_key(|&number| Reverse(levels[number].records));
-        for number in numbers {
+        let mut left = &numbers[..];
+        while let Some(place) = self.lookup.first_with(left, unitary)? {
+            let number = left[place];
             if let Some(circuit) = self.lookup.find(number, unitary, 0.0)? {
                 let id = self.lookup.id(number, &circuit)?;
                 return Ok(Some(Found::Record { id, circuit, paulis: PauliProduct::default() }));
             }
+            left = &left[place + 1..];
         }
         Ok(None)
     }
