@@ -151,16 +151,16 @@ pub trait DenseArithmetic: Arithmetic {
     /// it.
     fn recognize(&self, numbers: &[Complex64], error: f64) -> Option<Self::Unitary>;
 
-    /// Does as [`recognize`](Arithmetic::recognize), without error, for unitaries whose
+    /// Does as [`recognize`](DenseArithmetic::recognize), without error, for unitaries whose
     /// [`exponent`](Arithmetic::exponent) is at most `most`. The larger it is, the longer it takes.
     fn recognize_small(&self, numbers: &[Complex64], most: u32) -> Option<Self::Unitary>;
 
     /// Returns the unitaries whose entries may be these numbers, row-major, each within `error`, up
     /// to phase if that is the equivalence. They include the unitaries of all circuits of at most
-    /// `length` letters if [`is_complete`](Arithmetic::is_complete) says so.
+    /// `length` letters if [`is_complete`](DenseArithmetic::is_complete) says so.
     fn near(&self, numbers: &[Complex64], error: f64) -> Vec<Self::Unitary>;
 
-    /// Returns whether [`near`](Arithmetic::near) misses no unitary of a circuit of `length`
+    /// Returns whether [`near`](DenseArithmetic::near) misses no unitary of a circuit of `length`
     /// letters or fewer.
     fn is_complete(&self, error: f64, length: usize) -> bool;
 
