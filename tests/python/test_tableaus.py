@@ -9,6 +9,7 @@ from math import factorial
 import numpy as np
 import pytest
 import qorpus
+import stim
 import xxhash
 from command import qorpus as command
 from qiskit import QuantumCircuit
@@ -126,7 +127,6 @@ def test_tableaus_are_those_of_qiskit(cliffords):
 
 
 def test_tableaus_are_those_of_stim():
-    stim = pytest.importorskip("stim")
     recipe = qorpus.Recipe(gates="h,s,sdg,cx,cz,swap,y", qubits=4, random=50, length=(1, 30), seed=3)
     names = {"h": "H", "s": "S", "sdg": "S_DAG", "cx": "CX", "cz": "CZ", "swap": "SWAP", "y": "Y"}
     for tableau, letters in zip(recipe.tableaus(slice(None)), recipe.circuits(slice(None)), strict=True):

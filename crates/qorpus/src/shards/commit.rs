@@ -14,6 +14,7 @@ use crate::shards::shard::{Shard, discard};
 use crate::shards::sharded::Shards;
 use crate::shards::storage::Storage;
 use qorpus_core::{ContentHash, Recipe};
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -138,8 +139,9 @@ pub(super) fn commit_manifest(shards: &Shards, durability: Durability) -> Result
         let grows = old.lineage != shards.lineage;
         if !grows && found == old.shards {
             drop(write_lock);
-            if let Storage::Directory(directory) = &shards.storage {
-                remove_leftovers(shards, directory, &old)?;
+            match &shards.storage {
+                Storage::Directory(directory) => remove_leftovers(shards, directory, &old)?,
+                Storage::Bucket(_) => remove_outgrown(shards, &old)?,
             }
             return Ok(Committed { manifest: old, awaited: None });
         }
@@ -207,8 +209,8 @@ impl Shards {
         Ok(smaller.has_size(last)?.then_some(last.number))
     }
 
-    /// Removes the objects of the shard that this growth has replaced, as far as that is allowed. In
-    /// a directory, leftovers are found by their names.
+    /// Removes the objects of the shard that this growth has replaced, as far as that is allowed.
+    /// What a killed process leaves is found by its name.
     fn remove_replaced(&self, old: &Manifest) {
         let Storage::Bucket(bucket) = &self.storage else { return };
         let smaller = Shards::of(self.storage.clone(), old);
@@ -276,6 +278,28 @@ impl Shards {
         let published = numbers.iter().map(|&number| Ok(self.published(number)?.map(|shard| shard.number)));
         published.filter_map(Result::transpose).collect()
     }
+}
+
+/// Removes shards of a bucket that were replaced when the corpus grew by a process that was killed
+/// before it removed them, as far as that is allowed.
+fn remove_outgrown(shards: &Shards, manifest: &Manifest) -> Result<()> {
+    let Storage::Bucket(bucket) = &shards.storage else { return Ok(()) };
+    if shards.lineage.created_as().is_none() {
+        return Ok(());
+    }
+    let names = RefCell::new(BTreeSet::new());
+    bucket.list(|name| {
+        if shards.is_replaced(manifest, name) {
+            names.borrow_mut().insert(name.to_owned());
+        }
+        None
+    })?;
+    for name in names.into_inner() {
+        // Left behind, it does no harm.
+        let _ = bucket.remove(&format!("{RECEIPTS}/{name}.json"));
+        let _ = bucket.remove(&format!("{name}.db"));
+    }
+    Ok(())
 }
 
 /// Removes leftovers of killed processes that belong to published shards, and shards that were
