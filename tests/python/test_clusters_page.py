@@ -155,7 +155,7 @@ def test_object_stores(page, store):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_ray(page):
     ray = pytest.importorskip("ray")
-    ray.init(num_cpus=1, include_dashboard=False, object_store_memory=STORE, log_to_driver=False)
+    ray.init(address="local", num_cpus=1, include_dashboard=False, object_store_memory=STORE, log_to_driver=False)
     try:
         _, namespace = page("Ray")
         assert namespace["corpus"].complete and namespace["dataset"].count() == 100_000
