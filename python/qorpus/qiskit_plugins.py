@@ -45,10 +45,9 @@ class _Synthesis(HighLevelSynthesisPlugin):  # type: ignore[misc]  # Qiskit has 
     def run(
         self, high_level_object: Any, coupling_map: Any = None, target: Any = None, qubits: Any = None, **options: Any
     ) -> QuantumCircuit | None:
-        """Return the shortest circuit over the letters of the table, or None, so that Qiskit goes on
-        to its next method.
+        """Return the shortest circuit over the letters of the table, or None.
 
-        It is None if the table has another number of qubits, if the operator is not in reach of it,
+        After None, Qiskit goes on to its next method. It is None if the table has another number of qubits, if the operator is not in reach of it,
         or if the device lacks a coupling that its letters need.
         """
         corpus = _table(options)

@@ -189,7 +189,7 @@ class Stream:
         self._window = Window()
 
     def _refuse_unitaries(self, qubits: int, has_precision: bool) -> None:
-        """Refuse options of unitaries, which records on so many qubits do not have."""
+        """Refuse options for unitaries: records on more than 8 qubits have none."""
         without = f"records on {qubits} qubits have no unitaries; leave it out"
         if column := next((each for each in self.columns if each in ("unitaries", "channels")), None):
             raise InvalidArgument(f"columns contains {column!r}, but {without}")

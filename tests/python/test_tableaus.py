@@ -203,6 +203,7 @@ def test_what_is_no_clifford_is_never_found(cliffords):
         (np.ones((2, 2), dtype=bool), "no inverse"),
         (np.zeros((3, 3), dtype=bool), r"shape \(3, 3\); on 2 qubits"),
         (np.array([0, 0]), "permutation of 2 qubits"),
+        (np.array([0, 2**64 - 1], dtype=np.uint64), "permutation of 2 qubits"),
     ]:
         with pytest.raises(qorpus.InvalidArgument, match=reason):
             cliffords.find(wrong)

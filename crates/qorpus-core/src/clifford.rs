@@ -109,9 +109,8 @@ impl Clifford {
     pub fn of_rows(rows: &[bool], qubits: usize) -> Result<Clifford> {
         let width = 2 * qubits + 1;
         assert_eq!(rows.len(), 2 * qubits * width, "a tableau on {qubits} qubits");
-        let bits = |bits: &[bool]| (0..).zip(bits).fold(0, |number, (k, &bit)| number | u32::from(bit) << k);
         let images = rows.chunks_exact(width).map(|row| {
-            let (x, z) = (bits(&row[..qubits]), bits(&row[qubits..2 * qubits]));
+            let (x, z) = (number(&row[..qubits]), number(&row[qubits..2 * qubits]));
             Image { x, z, phase: ((x & z).count_ones() as u8 + 2 * u8::from(row[2 * qubits])) % 4 }
         });
         let operator = Clifford { qubits, images: images.collect() };
@@ -134,8 +133,7 @@ impl Clifford {
     /// If there are not n x n bits.
     pub fn of_linear(rows: &[bool], qubits: usize) -> Result<Clifford> {
         assert_eq!(rows.len(), qubits * qubits, "a matrix on {qubits} qubits");
-        let bits = |row: &[bool]| (0..).zip(row).fold(0, |number, (k, &bit)| number | u32::from(bit) << k);
-        let rows: Vec<u32> = rows.chunks_exact(qubits).map(bits).collect();
+        let rows: Vec<u32> = rows.chunks_exact(qubits).map(number).collect();
         // X on qubit k becomes X on the qubits of column k of A, and Z on qubit k becomes Z on the
         // qubits of row k of the inverse: A leaves products of X parts and Z parts unchanged.
         let inverse = inverse_rows(&rows).ok_or(Error::NotInvertible)?;
@@ -204,6 +202,11 @@ impl Clifford {
         }
         Some(paulis)
     }
+}
+
+/// Returns the number with these bits, the first one lowest.
+fn number(bits: &[bool]) -> u32 {
+    (0..).zip(bits).fold(0, |number, (k, &bit)| number | u32::from(bit) << k)
 }
 
 /// Returns the inverse of a binary matrix, whose rows are numbers, by the elimination of Gauss and
@@ -372,7 +375,7 @@ mod tests {
             Clifford::of_circuit(&alphabet, &alphabet.circuit("h; t").unwrap()),
             Err(Error::NotClifford { gate: "t".into() })
         );
-        // A gate that the circuit does not have is no obstacle.
+        // Only gates of the circuit count.
         assert!(Clifford::of_circuit(&alphabet, &[0]).is_ok());
         for pattern in [&[0, 0][..], &[0, 2], &[-1, 0], &[0], &[0, 1, 2]] {
             assert_eq!(Clifford::of_permutation(pattern, 2), Err(Error::NotPermutation { qubits: 2 }));

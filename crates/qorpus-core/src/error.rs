@@ -140,7 +140,7 @@ pub enum Error {
     /// A linear function without an inverse.
     #[error("the linear function has no inverse modulo 2, so no circuit computes it")]
     NotInvertible,
-    /// A pattern that is no permutation.
+    /// A pattern that is not a permutation.
     #[error("a permutation of {qubits} qubits names each of the numbers 0 to {} once", qubits - 1)]
     NotPermutation {
         /// The number of qubits.

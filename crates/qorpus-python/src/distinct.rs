@@ -194,7 +194,8 @@ fn tableau(reader: &Corpus, target: &Bound<'_, PyAny>) -> PyResult<Option<Target
         return Ok(None);
     }
     if shape.len() == 1 && kind != b'b' {
-        let pattern: Vec<i64> = target.call_method0("tolist")?.extract()?;
+        // Numbers beyond 64 bits with a sign are not those of qubits.
+        let pattern: Vec<i64> = target.call_method0("tolist")?.extract().unwrap_or_default();
         return Clifford::of_permutation(&pattern, qubits)
             .or_raise(py)
             .map(|found| Some(Target::of_clifford(found)));

@@ -172,11 +172,6 @@ impl BinaryLetters {
         }
         Some(matrix)
     }
-
-    /// Returns whether circuits are equal up to Pauli operators.
-    pub fn is_up_to_pauli(&self) -> bool {
-        self.up_to == Equivalence::Pauli
-    }
 }
 
 impl ColumnSums {
@@ -223,7 +218,7 @@ fn linear(gate: &Gate) -> Result<Vec<u8>> {
 
 /// Returns the linear function of bits that a unitary, row-major, is within `tolerance` in each
 /// entry: for each qubit of the result, the bits of the qubits that it is the sum of. `None` if it
-/// is no permutation of basis vectors, or not a linear one.
+/// does not permute basis vectors, or not linearly.
 ///
 /// Takes time in O(4^n).
 pub(crate) fn linear_function(unitary: &[Complex64], qubits: usize, tolerance: f64) -> Option<Vec<u32>> {

@@ -165,8 +165,8 @@ mod tests {
         }
     }
 
-    /// What is no circuit of the gates has no matrix: Pauli operators and phases where they count,
-    /// and what is not linear or no permutation.
+    /// Unitaries that the gates cannot make have no matrix: Pauli operators and phases where they
+    /// count, functions that are not linear, and linear functions that are not permutations.
     #[test]
     fn other_unitaries_have_no_matrix() {
         let every = alphabet("x,cx,swap,h,cz,rz(pi/2)", 2, Coupling::All);

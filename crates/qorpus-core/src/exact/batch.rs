@@ -291,8 +291,7 @@ fn choose(mask: i16, one: i16, other: i16) -> i16 {
 mod tests {
     use super::*;
     use crate::alphabet::Alphabet;
-    use crate::arithmetic::Arithmetic;
-    use crate::arithmetic::Equivalence;
+    use crate::arithmetic::{Arithmetic, Equivalence};
     use proptest::prelude::*;
 
     proptest! {

@@ -109,8 +109,8 @@ fn run(
     Enumeration { resources, writer, reporter: Reporter::new(callback) }.run(remote)
 }
 
-/// Returns the recipe as the corpus at `path` has begun it, if there is one: an enumeration of
-/// version 1 of the format goes on without tableaus, because its index has other keys.
+/// Returns the recipe as the corpus at `path` has begun it, if there is one. An enumeration of
+/// version 1 of the format is continued without tableaus, because its index has other keys.
 fn continued(path: &Path, recipe: &Recipe) -> Result<Recipe> {
     let is_begun_without = || {
         let stored = CorpusFile::open(path).ok()?;

@@ -91,7 +91,7 @@ pub(crate) fn parallel<S, T: Send>(
 type PoolThread<'a> = dyn Fn(&PieceQueue<'_>, &Sender<Result<()>>) -> Result<()> + Sync + 'a;
 
 /// Runs `thread` on all threads until the queue is empty. `finish` is called for each piece in order,
-/// until it returns `None` because there is no result yet. Compiled once for all kinds of work.
+/// until it returns `None` because a result is missing. Compiled once for all kinds of work.
 fn run(
     threads: Threads<'_>,
     pieces: usize,

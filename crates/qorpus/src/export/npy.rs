@@ -9,7 +9,7 @@
 //! | `demo.letters.json` | | | the letters as a list: letter k is its item k |
 //! | `demo.labels.csv` | | | only if records brought labels: `id` and a column a label, a row a record; a missing label is an empty field |
 //!
-//! Without circuits there is the first file alone. Without unitaries there is no first file.
+//! Records without circuits have the first file alone, and records without unitaries all others.
 //!
 //! The format: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>
 

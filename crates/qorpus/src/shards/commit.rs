@@ -210,7 +210,7 @@ impl Shards {
     }
 
     /// Removes the objects of the shard that this growth has replaced, as far as that is allowed.
-    /// What a killed process leaves is found by its name.
+    /// Leftovers of a killed process are found by their names.
     fn remove_replaced(&self, old: &Manifest) {
         let Storage::Bucket(bucket) = &self.storage else { return };
         let smaller = Shards::of(self.storage.clone(), old);
