@@ -47,8 +47,9 @@ class _Synthesis(HighLevelSynthesisPlugin):  # type: ignore[misc]  # Qiskit has 
     ) -> QuantumCircuit | None:
         """Return the shortest circuit over the letters of the table, or None.
 
-        After None, Qiskit goes on to its next method. It is None if the table has another number of qubits, if the operator is not in reach of it,
-        or if the device lacks a coupling that its letters need.
+        After None, Qiskit goes on to its next method. It is None if the table has another number of
+        qubits, if the operator is not in reach of it, or if the device lacks a coupling that its
+        letters need.
         """
         corpus = _table(options)
         if not isinstance(high_level_object, self._operators) or high_level_object.num_qubits != corpus.qubits:
@@ -158,7 +159,7 @@ def _with_tableaus(corpus: Corpus) -> Corpus:
 
 def _places(corpus: Corpus, coupling_map: Any, qubits: Sequence[int] | None) -> tuple[int, ...] | None:
     """Return the place in the block of each qubit of the table, so that the device has the couplings
-    of all letters; None if there is no such order."""
+    of all letters; None if no order has them."""
     if coupling_map is None or qubits is None:
         # Before the layout, qubits are not yet those of the device.
         return tuple(range(corpus.qubits))
