@@ -17,6 +17,7 @@ from qorpus._subset import Subset
 from qorpus.errors import Error, InvalidArgument, MissingRecord, WrongType
 
 if TYPE_CHECKING:
+    from qorpus._qorpus import Environments
     from qorpus.recipe import Recipe
 
 #: The symmetries of targets.
@@ -24,6 +25,12 @@ SYMMETRIES = ("inverse", "permutation")
 
 #: The most random letters of a target.
 MAX_LETTERS = 65_535
+
+#: Numbers below this decide symmetries.
+WORDS = (1 << 63) - 1
+
+#: How often a target that is solved from the start is drawn again.
+ATTEMPTS = 256
 
 
 class Unitaries(Protocol):
@@ -46,6 +53,10 @@ class Letters(NamedTuple):
     shortest: int
     longest: int
 
+    def begin(self, native: Environments, which: NDArray[np.bool_] | None, seed: int | None) -> None:
+        """Begin the next episode of all environments, or of some."""
+        native.reset(which, seed, None)
+
 
 class Rules(NamedTuple):
     """The properties of environments that their targets must fit."""
@@ -56,6 +67,7 @@ class Rules(NamedTuple):
     observation: str
     up_to: str
     tolerance: float | None
+    first_env: int
     symmetries: Augmentation | None = None
 
     @property
@@ -69,7 +81,24 @@ class Drawn:
 
     def __init__(self, source: Unitaries, low: int, high: int, rules: Rules) -> None:
         self.source, self.low, self.high, self.dim = source, low, high, 1 << rules.qubits
-        self._is_exact, self._symmetries = rules.is_exact, rules.symmetries
+        self._is_exact, self._symmetries, self._first_env = rules.is_exact, rules.symmetries, rules.first_env
+
+    def begin(self, native: Environments, which: NDArray[np.bool_] | None, seed: int | None) -> None:
+        """Begin the next episode of all environments, or of some."""
+        chosen = np.ones(native.count, np.bool_) if which is None else which
+        if seed is not None:
+            # Draws are keyed by the seed, which a reset of no environment sets.
+            none = np.empty((0, self.dim, self.dim), np.complex128)
+            native.reset(np.zeros_like(chosen), seed, none)
+        for attempt in range(ATTEMPTS):
+            ids = native.draw(chosen, self.low, self.high, attempt)
+            words = native.draw(chosen, 0, WORDS, attempt)
+            native.reset(chosen, None, self.unitaries(ids, words))
+            chosen = chosen & native.solved()
+            if not chosen.any():
+                return
+        number = int(np.argmax(chosen)) + self._first_env
+        raise Error(f"environment {number}: {ATTEMPTS} targets in a row are the identity; call set_targets() with other targets")
 
     def unitaries(self, ids: NDArray[np.int64], words: NDArray[np.int64]) -> NDArray[np.complex128]:
         """Read unitaries, qubit 0 most significant, each with the symmetries that its word decides."""

@@ -16,26 +16,13 @@ from qorpus import _qorpus
 from qorpus._arguments import integer, kind, truth
 from qorpus._gym_arguments import actions_of, mask_of, mode_of, no_rendering, one_of, up_to_of
 from qorpus._gym_rewards import number, rewards_of
-from qorpus._gym_targets import Drawn, Letters, Rules, alphabet, alphabet_source, symmetries_of, targets_of
+from qorpus._gym_targets import Letters, Rules, alphabet, alphabet_source, symmetries_of, targets_of
+from qorpus._gym_views import OBSERVATIONS, Views, observation_space
 from qorpus.errors import Error, InvalidArgument, WrongType
 
 if TYPE_CHECKING:
     from qorpus._gym_targets import Distance, Targets
     from qorpus._qorpus import Gates, Records
-
-#: Kinds of observations, with the dtype and the least value of their entries. The largest is 1.
-OBSERVATIONS = {
-    "unitary": (np.float32, -1),
-    "channel": (np.float32, -1),
-    "tableau": (np.int8, 0),
-    "none": (np.float32, -1),
-}
-
-#: Numbers below this decide symmetries.
-WORDS = (1 << 63) - 1
-
-#: How often a target that is solved from the start is drawn again.
-ATTEMPTS = 256
 
 #: The most environments, letters of an episode, letters of all episodes together, and threads.
 MAX_ENVS, MAX_STEPS, MAX_LETTERS, MAX_THREADS = 1 << 22, 65_535, 1 << 32, 1024
@@ -156,7 +143,7 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
     ) -> None:
         no_rendering(render_mode)
         self.num_envs = integer(num_envs, "num_envs", least=1, most=MAX_ENVS)
-        self._mode, self._copy = mode_of(autoreset_mode), truth(copy, "copy")
+        self._mode, copy = mode_of(autoreset_mode), truth(copy, "copy")
         observation = one_of(observation, "observation", OBSERVATIONS)
         if table is not None and not isinstance(table, _qorpus.Records):
             raise WrongType(f"table must be a corpus made by qorpus.distinct, not {kind(table)}")
@@ -168,10 +155,11 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
         recipe = alphabet(alphabet_source(table, targets), given)
         letter_costs, letter_bonus = rewards_of(recipe.letters, costs, bonus, rewards)
         images = symmetries_of(symmetries, recipe)
-        self._rules = Rules(recipe.letters, recipe.matrices, recipe.qubits, observation, up_to, tolerance, images)
+        first = integer(first_env, "first_env", most=MAX_FIRST_ENV)
+        self._rules = Rules(recipe.letters, recipe.matrices, recipe.qubits, observation, up_to, tolerance, first, images)
         self._targets = targets_of(targets, distance, self._rules)
         self._options: dict[str, Any] = {
-            "first": integer(first_env, "first_env", most=MAX_FIRST_ENV),
+            "first": first,
             "seed": secrets.randbits(64) if seed is None else integer(seed, "seed"),
             "gates": {name: recipe.matrices.get(name) for name in recipe.gates}, "qubits": recipe.qubits,
             "letters": list(recipe.letters), "max_steps": integer(max_steps, "max_steps", least=1, most=MAX_STEPS),
@@ -182,9 +170,17 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
         if self.num_envs * self._options["max_steps"] > MAX_LETTERS:
             raise InvalidArgument(f"num_envs * max_steps exceeds {MAX_LETTERS:,}; make fewer environments or shorter episodes")
         self._native = self._build()
-        self._set_spaces()
+        space = observation_space(observation, self._native)
+        self.single_observation_space = space
+        self.single_action_space = gymnasium.spaces.Discrete(len(self.letters))
+        self.observation_space = batch_space(space, self.num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
         self.metadata = {**self.metadata, "autoreset_mode": self._mode}
-        self._rooms: dict[str, NDArray[Any]] = {}
+        # Of imprecise targets, entries may be beyond 1.
+        self._views = Views(
+            self.num_envs, len(self.letters), space,
+            copy=copy, clips=tolerance is not None, has_table=table is not None,
+        )  # fmt: skip
         #: The environments whose episode has ended; None before the first reset.
         self._ended: NDArray[np.bool_] | None = None
 
@@ -282,7 +278,8 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
         if resets is not None and self._mode is not AutoresetMode.NEXT_STEP:
             call = "reset(options={'reset_mask': terminated | truncated})"
             raise Error(f"the episode of environment {int(np.argmax(ended))} has ended; call {call}")
-        rewards, terminated, truncated = (self._room(name, np.dtype(dtype)) for name, dtype in _OUTPUTS)
+        outputs = {"rewards": np.float64, "terminated": np.bool_, "truncated": np.bool_}
+        rewards, terminated, truncated = (self._views.array(name, dtype) for name, dtype in outputs.items())
         self._native.step(actions, None if resets is None else ~resets, rewards, terminated, truncated)
         self._ended = terminated | truncated | ended
         if resets is not None:
@@ -375,7 +372,7 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
             array([[False,  True]])
         """
         self._check_begun()
-        return self._masks().astype(np.bool_)
+        return self._views.masks(self._native).astype(np.bool_)
 
     def get_state(self) -> bytes:
         """Return the state of all episodes, from which `set_state` resumes to the bit.
@@ -441,11 +438,11 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
         """
         if not self.closed:
             del self._native
-            self._rooms, self.closed = {}, True
+            self.closed = True
 
     def __getstate__(self) -> dict[str, Any]:
         kept = {name: value for name, value in self.__dict__.items() if name != "_native"}
-        return {**kept, "_rooms": {}, "_state": None if self.closed else self._native.get_state()}
+        return {**kept, "_state": None if self.closed else self._native.get_state()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         native = state.pop("_state")
@@ -459,14 +456,6 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
         length = (self._targets.shortest, self._targets.longest) if isinstance(self._targets, Letters) else None
         return _qorpus.Environments(self.num_envs, **self._options, length=length)
 
-    def _set_spaces(self) -> None:
-        dtype, least = OBSERVATIONS[self._rules.observation]
-        shape = tuple(self._native.observation_shape)
-        self.single_observation_space = gymnasium.spaces.Box(least, 1, shape, dtype)
-        self.single_action_space = gymnasium.spaces.Discrete(len(self.letters))
-        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
-        self.action_space = batch_space(self.single_action_space, self.num_envs)
-
     def _begin(self, which: NDArray[np.bool_] | None, seed: int | None) -> None:
         """Begin the next episode of some environments."""
         everyone = np.ones(self.num_envs, np.bool_)
@@ -474,35 +463,15 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
         if self._ended is not None:
             # If no target can be drawn, they have no episode to continue.
             self._ended = self._ended | chosen
-        if isinstance(self._targets, Letters):
-            self._native.reset(which, seed, None)
-        else:
-            self._begin_drawn(self._targets, chosen, seed)
+        self._targets.begin(self._native, which, seed)
         self._ended = (everyone if self._ended is None else self._ended) & ~chosen
-
-    def _begin_drawn(self, targets: Drawn, chosen: NDArray[np.bool_], seed: int | None) -> None:
-        if seed is not None:
-            # Draws are keyed by the seed, which a reset of no environment sets.
-            none = np.empty((0, targets.dim, targets.dim), np.complex128)
-            self._native.reset(np.zeros_like(chosen), seed, none)
-        for attempt in range(ATTEMPTS):
-            ids = self._native.draw(chosen, targets.low, targets.high, attempt)
-            words = self._native.draw(chosen, 0, WORDS, attempt)
-            self._native.reset(chosen, None, targets.unitaries(ids, words))
-            chosen = chosen & self._native.solved()
-            if not chosen.any():
-                return
-        raise Error(
-            f"environment {int(np.argmax(chosen)) + self._options['first']}: {ATTEMPTS} targets in a row are the identity; "
-            "call set_targets() with other targets"
-        )
 
     def _begin_again(self) -> dict[str, Any]:
         """Begin the next episodes after the final ones, whose observations and info are returned."""
         ended = self._ended
         assert ended is not None
         final_obs = np.full(self.num_envs, None, object)
-        observations, info = self._observe(new=True), self._info(new=True)
+        observations, info = self._views.observations(self._native, new=True), self._views.info(self._native, new=True)
         for each in np.flatnonzero(ended):
             final_obs[each] = observations[each].copy()
         final_info: dict[str, Any] = {}
@@ -512,37 +481,11 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
         self._begin(ended, None)
         return {"final_obs": final_obs, "_final_obs": ended, "final_info": final_info, "_final_info": ended.copy()}
 
-    def _observe(self, *, new: bool = False) -> NDArray[Any]:
-        space = self.single_observation_space
-        assert space.shape is not None and space.dtype is not None
-        observations = self._room("observations", space.dtype, *space.shape, new=new)
-        self._native.observe(observations)
-        if self._rules.tolerance is not None:
-            # Targets may be imprecise, and an entry beyond 1.
-            np.clip(observations, -1, 1, out=observations)
-        return observations
+    def _observe(self) -> NDArray[Any]:
+        return self._views.observations(self._native)
 
-    def _info(self, *, new: bool = False) -> dict[str, Any]:
-        info: dict[str, Any] = {"action_mask": self._masks(new=new)}
-        if self._options["table"] is not None:
-            info["distance"] = self._room("distance", np.dtype(np.int32), new=new)
-            info["optimal_actions"] = self._room("optimal_actions", np.dtype(np.int8), len(self.letters), new=new)
-            self._native.distances(info["distance"], info["optimal_actions"])
-        # Gymnasium's mark of the environments that have a value.
-        return info | {f"_{name}": np.ones(self.num_envs, np.bool_) for name in info}
-
-    def _masks(self, *, new: bool = False) -> NDArray[np.int8]:
-        masks = self._room("action_mask", np.dtype(np.int8), len(self.letters), new=new)
-        self._native.action_mask(masks)
-        return masks
-
-    def _room(self, name: str, dtype: np.dtype[Any], *shape: int, new: bool = False) -> NDArray[Any]:
-        """Return an array for the values of all environments, the same one each time without `copy`."""
-        if self._copy or new:
-            return np.empty((self.num_envs, *shape), dtype)
-        if name not in self._rooms:
-            self._rooms[name] = np.empty((self.num_envs, *shape), dtype)
-        return self._rooms[name]
+    def _info(self) -> dict[str, Any]:
+        return self._views.info(self._native)
 
     def _check_open(self) -> None:
         if self.closed:
@@ -553,7 +496,3 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
         if self._ended is None:
             raise Error("no environment has an episode yet; call reset() first")
         return self._ended
-
-
-#: The outputs of a step besides the observations.
-_OUTPUTS = (("rewards", np.float64), ("terminated", np.bool_), ("truncated", np.bool_))
