@@ -82,7 +82,7 @@ def test_representations(shared, appended, enumerated):
     """The text at the prompt has the file, the number of records, and the recipe."""
     assert re.fullmatch(r"Corpus\('/.*/shared\.db': 6,000 records; h, s, .*rz\(0\.3\) on 2 qubits; .*\)", repr(shared))
     assert "300 records" in repr(appended) and "2 files" in repr(qorpus.open(appended.paths * 2))
-    text = r"Recipe\(h, .* on 2 qubits; 6000 random circuits of 0\.\.12 letters, seed 5; .*\)"
+    text = r"Recipe\(h, .* on 2 qubits; 6,000 random circuits of 0 to 12 letters, seed 5; .*\)"
     assert re.fullmatch(text, repr(shared.recipe))
     assert repr(shared[7]) == f"Record(id=7, circuit={shared[7].circuit!r}, qubits=2)"
     split = shared.split(train=0.8, test=0.2)["test"]

@@ -105,7 +105,7 @@ def test_command_and_python_make_the_same_corpus(corpus, tmp_path):
     assert plan["recipe"] == json.loads(recipe.json) and plan["records"] == 2000
     assert info(corpus)["content_hash"] == made.content_hash == sharded.content_hash
     assert made.recipe == sharded.recipe == recipe == pickle.loads(pickle.dumps(recipe))
-    assert "2000 uniformly random Clifford operators, seed 7" in repr(recipe)
+    assert "2,000 uniformly random Clifford operators, seed 7" in repr(recipe)
     for path in [corpus, tmp_path / "made.db", tmp_path / "shards"]:
         command("verify", path)
     assert np.array_equal(made.unitaries(slice(None)), recipe.unitaries(slice(None)))

@@ -174,7 +174,7 @@ def test_every_face_has_the_same_unitaries(corpus, tmp_path):
     assert made.content_hash == content_hash(corpus)
     assert content_hash(derived) == content_hash(shards)
     assert made.recipe == recipe == pickle.loads(pickle.dumps(recipe)) == qorpus.Recipe.from_json(recipe.json)
-    assert "2000 Haar-random unitaries on 2 qubits, without circuits, seed 7" in repr(recipe)
+    assert "2,000 Haar-random unitaries on 2 qubits, without circuits, seed 7" in repr(recipe)
     ids = np.random.default_rng(1).permutation(2000)
     for path in (corpus, derived, shards, tmp_path / "made.db"):
         command("verify", path)

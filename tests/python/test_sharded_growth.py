@@ -176,7 +176,7 @@ def test_what_cannot_grow_says_so(tmp_path):
     flags = ["--words", "--gates", "h,t,cx", "--qubits", "2", "--length"]
     generate(f"{tmp_path}/words/", *flags, "0..3")
     said = generate(f"{tmp_path}/words/", *flags, "0..4", status=1).stderr
-    assert "longer words are packed into other chunks" in said and "0..3 letters" in said
+    assert "longer words are packed into other chunks" in said and "0 to 3 letters" in said
     assert (path / "manifest.json").read_bytes() == before
 
 

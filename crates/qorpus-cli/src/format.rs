@@ -1,20 +1,8 @@
 //! Numbers and paths, formatted for people.
 
 use qorpus::Corpus;
+use qorpus::core::grouped;
 use std::ops::Range;
-
-/// Formats a number with thousands separators: `72,559,411`.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
 
 /// Formats a size: `6.00 GB`.
 pub(crate) fn bytes(number: u64) -> String {
@@ -78,7 +66,6 @@ mod tests {
 
     #[test]
     fn numbers_have_separators_and_units() {
-        assert_eq!([grouped(0), grouped(999), grouped(72_559_411)], ["0", "999", "72,559,411"]);
         assert_eq!([range(&(5..6)), range(&(7023..9364))], ["record 5", "records 7,023 to 9,363"]);
         assert_eq!([rate(30_000_000, 2.0), rate(2_500, 2.0), rate(7, 2.0)], ["15.00 M/s", "1.2 k/s", "4/s"]);
         assert_eq!([time_left(0.2), time_left(300.0), time_left(7300.0)], ["1 s", "5 min", "3 h"]);

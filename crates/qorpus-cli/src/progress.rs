@@ -1,7 +1,8 @@
 //! Progress of jobs: a bar on a terminal, or else a log line every 30 seconds.
 
-use crate::format::{bytes, counted, grouped, rate, time_left};
+use crate::format::{bytes, counted, rate, time_left};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use qorpus::core::grouped;
 use qorpus::{EnumerateProgress, Phase, Progress};
 use std::collections::VecDeque;
 use std::io::{IsTerminal, Write};

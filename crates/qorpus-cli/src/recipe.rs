@@ -2,10 +2,9 @@
 
 #![expect(clippy::doc_markdown, reason = "the doc comment of an argument is its help, not Markdown")]
 
-use crate::format::grouped;
 use crate::names::{self, DTYPE_MEANINGS, DTYPES};
 use clap::Args;
-use qorpus::core::{PRESETS, STANDARD};
+use qorpus::core::{PRESETS, STANDARD, grouped};
 use qorpus::{DEFAULT_COUPLING, DEFAULT_QUBITS, Dtype, Gates, RecipeOptions};
 
 /// The options that decide the alphabet.

@@ -1,11 +1,11 @@
 //! Output as text for people.
 
 use crate::failure::Failure;
-use crate::format::{bytes, counted, duration, grouped, per_second, places, range, rate};
+use crate::format::{bytes, counted, duration, per_second, places, range, rate};
 use crate::json::ways;
 use crate::progress::level;
 use anstyle::{AnsiColor, Style};
-use qorpus::core::{PauliProduct, draw};
+use qorpus::core::{PauliProduct, draw, grouped};
 use qorpus::{
     Complex64, Corpus, EnumerateProgress, Found, Idle, Label, Level, Machine, Part, Plan, Progress, Recipe,
     Record, Sealed, Summary, Verification,

@@ -25,7 +25,7 @@
 //! instruction  a gate on qubits; circuit: batches of circuits
 //! alphabet     letters: gates placed on qubits
 //! gate         names, angles, matrices
-//! error        with bits, bounded_vec and splitmix
+//! error        with bits, bounded_vec, grouped and splitmix
 //! ```
 //!
 //! A record is a pure function of ([`Recipe`], index), to the bit, on every machine:
@@ -63,6 +63,7 @@ mod environment;
 mod error;
 mod exact;
 mod gate;
+mod grouped;
 mod instruction;
 mod kernel;
 mod labels;
@@ -109,6 +110,7 @@ pub use gate::rotation::MAX_GATE_ANGLES;
 pub use gate::standard::{PRESETS, STANDARD};
 pub use gate::synonyms::synonym;
 pub use gate::{Gate, preset, unitarity_residual};
+pub use grouped::grouped;
 pub use instruction::Instruction;
 pub use kernel::{Kernel, Scratch, naive};
 pub use labels::builder::{Labels, MAX_LABELS};

@@ -3,7 +3,7 @@
 use crate::hex::hex;
 use crate::remedy::{brief, is_damaged, sqlite_reason, system_reason};
 use nix::libc;
-use qorpus_core::{Damage, Recipe};
+use qorpus_core::{Damage, Recipe, grouped};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -369,13 +369,6 @@ fn place(path: &Path) -> String {
     if path.as_os_str().is_empty() { String::new() } else { format!("{}: ", path.display()) }
 }
 
-/// Formats a number with its digits in groups of three.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let separated = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
-    separated.collect::<Vec<_>>().join(",")
-}
-
 /// Describes which ids `len` records have.
 fn ids(len: u64) -> String {
     match len {
@@ -427,11 +420,6 @@ pub(crate) fn shards_do_not_grow(path: &Path, there: &Recipe, asked: &Recipe) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn digits_are_grouped() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
-    }
 
     #[test]
     fn the_system_is_quoted_as_it_is() {

@@ -140,7 +140,7 @@ fn what_is_smaller_or_differs_is_refused_and_nothing_is_written() {
     let error = job(&path, &random(2_999), &mut |_, _| {}).unwrap_err();
     assert!(matches!(error, Error::HoldsMore { .. }), "{error}");
     let text = error.to_string();
-    assert!(text.contains("2999 random circuits") && text.contains("3000 random circuits"), "{text}");
+    assert!(text.contains("2,999 random circuits") && text.contains("3,000 random circuits"), "{text}");
     let more = RecipeOptions { random: 9_000, ..options() };
     for other in [
         RecipeOptions { seed: 12, ..more.clone() },

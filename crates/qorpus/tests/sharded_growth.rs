@@ -172,7 +172,10 @@ fn words_grow_where_chunks_stay() {
         let before = std::fs::read(path.join("manifest.json")).unwrap();
         let error = job(&path, &large, Part::default(), &mut |_, _| {}).unwrap_err();
         assert!(matches!(error, Error::ShardsDoNotGrow { .. }), "{error}");
-        assert!(error.to_string().contains("0..3 letters") && error.to_string().contains("0..4"), "{error}");
+        assert!(
+            error.to_string().contains("0 to 3 letters") && error.to_string().contains("0 to 4"),
+            "{error}"
+        );
         assert_eq!(std::fs::read(path.join("manifest.json")).unwrap(), before);
     }
 }

@@ -10,6 +10,7 @@ use crate::arithmetic::Equivalence;
 use crate::bits;
 use crate::error::{Error, Result};
 use crate::gate::Gate;
+use crate::grouped::grouped;
 use crate::kernel::Kernel;
 use crate::recipe::dtype::Dtype;
 use crate::space::distinct::Distinct;
@@ -284,7 +285,7 @@ impl Recipe {
     }
 
     /// Returns a summary for people, such as `clifford: h, s, cx on 2 qubits; 1000 random circuits
-    /// of 5..15 letters, seed 0`.
+    /// of 5 to 15 letters, seed 0`.
     pub fn summary(&self) -> String {
         let gates: Vec<_> = self.alphabet.gates().iter().map(Gate::name).collect();
         let (qubits, (min, max)) = (self.alphabet.qubits(), self.space.lengths());
@@ -295,16 +296,19 @@ impl Recipe {
             None => format!(" (letters {})", self.alphabet.first_letters()),
         };
         let circuits = match self.space.kind() {
-            SpaceKind::Words => format!("every word of {min}..{max} letters"),
+            SpaceKind::Words => format!("every word of {min} to {max} letters"),
             SpaceKind::Random { seed, constraints } => {
                 let plural = if self.space.len() == 1 { "" } else { "s" };
                 let constraints = constraints.summary(&self.alphabet);
-                let count = self.space.len();
-                format!("{count} random circuit{plural} of {min}..{max} letters, seed {seed}{constraints}")
+                let count = grouped(self.space.len());
+                format!("{count} random circuit{plural} of {min} to {max} letters, seed {seed}{constraints}")
             }
             SpaceKind::Cliffords { seed } => {
                 let plural = if self.space.len() == 1 { "" } else { "s" };
-                format!("{} uniformly random Clifford operator{plural}, seed {seed}", self.space.len())
+                format!(
+                    "{} uniformly random Clifford operator{plural}, seed {seed}",
+                    grouped(self.space.len())
+                )
             }
             SpaceKind::Haar { seed } => return self.summary_of_haar(*seed),
             SpaceKind::Appended => "appended circuits".into(),
@@ -323,8 +327,8 @@ impl Recipe {
     }
 
     fn summary_of_haar(&self, seed: u64) -> String {
-        let (count, qubits) = (self.space.len(), self.alphabet.qubits());
-        let unitaries = if count == 1 { "unitary" } else { "unitaries" };
+        let (count, qubits) = (grouped(self.space.len()), self.alphabet.qubits());
+        let unitaries = if self.space.len() == 1 { "unitary" } else { "unitaries" };
         let plural = if qubits == 1 { "" } else { "s" };
         format!(
             "{count} Haar-random {unitaries} on {qubits} qubit{plural}, without circuits, seed {seed}; {}",
@@ -638,7 +642,7 @@ mod tests {
         assert_eq!(Recipe::from_json(&recipe.to_json()).unwrap(), recipe);
         assert_eq!(
             recipe.summary(),
-            "h, s, cx on 3 qubits (letters 'h 0', 's 0', 'cx 0 1', 'cx 1 2'); 1000 random circuits of 5..15 \
+            "h, s, cx on 3 qubits (letters 'h 0', 's 0', 'cx 0 1', 'cx 1 2'); 1,000 random circuits of 5 to 15 \
              letters, seed 7; complex128 unitaries computed on reading"
         );
         let own = listed(&["tenth 2", "cz 0 1"]);
