@@ -46,7 +46,7 @@ SEARCHES = 100
 LONGEST_BAR = 100
 #: The letters of qiskit-gym's model of Clifford operators.
 GYM_CLIFFORDS = ("cx 0 1", "cx 1 0", "cx 1 2", "cx 2 1", "swap 0 1", "swap 1 2", "h 0", "s 0")
-#: What gates count: each letter, or CNOTs alone. Pauli gates are free.
+#: The costs of gates: each letter, or CNOTs alone. Pauli gates are free.
 FREE = dict.fromkeys(("x", "y", "z", "id"), 0)
 LETTERS = FREE | dict.fromkeys(("h", "s", "sdg", "cx", "swap"), 1)
 CNOTS = FREE | dict.fromkeys(("h", "s", "sdg", "sx", "sxdg"), 0) | {"cx": 1, "cz": 1, "swap": 3}
@@ -69,7 +69,7 @@ class Problem:
     #: Qiskit's methods.
     methods: Sequence[str] = ()
     model: str | None = None
-    #: What each gate counts.
+    #: The cost of each gate.
     counts: dict[str, int] = field(default_factory=lambda: LETTERS)
     coupling: CouplingMap | None = None
 

@@ -330,7 +330,7 @@ def tableaus(section: dict) -> str:
         times = f"{number(found['median_milliseconds'])}, {number(found['p99_milliseconds'])}"
         rows.append([name, count(group["records"]), number(group["seconds"]), *cells, *sizes, times])
     text = (
-        "Whole groups on one core, operators told apart by their bits. The orders are those of Sp(6,2), GL(5,2) and 10!. "
+        "Whole groups on one core, operators compared by their bits. The orders are those of Sp(6,2), GL(5,2) and 10!. "
         f"`find` looks up {count(found['targets'])} random operators of Qiskit, which checks the circuits.\n\n"
     )
     heads = ["", "operators", "s", "M candidates/s of processor time", "M candidates/s", "peak memory, MB", "file, MB", "`find`: median, p99, ms"]

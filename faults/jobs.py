@@ -11,7 +11,7 @@ from tracing import Trace
 #: 13 chunks, committed in five or six groups.
 RECIPE: Json = {"random": 3000}
 FLAGS = ("--random", "3000")
-#: The same corpus before it grows, with six chunks.
+#: The corpus before it grows, with six chunks.
 SMALLER: Json = {"random": 1300}
 #: 86 MB: the WAL outgrows 32 MiB, is checkpointed, and is reset in place.
 LONG: Json = {"random": 300, "qubits": 7, "gates": "h,t,cx", "length": [1, 3]}

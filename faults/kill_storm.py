@@ -65,4 +65,4 @@ def work(storm: Storm) -> Outcome:
 
 
 def summed(counts: Counter[str]) -> Summary:
-    return totalled("kills", dict(sorted(counts.items())), "nobody was killed")
+    return totalled("kills", dict(sorted(counts.items())), "no process was killed")

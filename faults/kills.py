@@ -46,4 +46,4 @@ def work(sweep: Sweep) -> Outcome:
 
 def summed(counts: Counter[str]) -> Summary:
     rows = {f"of {job.name}": counts[job.name] for job in JOBS if counts[job.name]}
-    return totalled("kills", rows, "nobody was killed")
+    return totalled("kills", rows, "no process was killed")

@@ -154,7 +154,7 @@ def details(found: Found) -> str:
 
 
 def rendered(records: Path = RECORDS) -> str:
-    """Return the page with new tables; without a record, the page as it is."""
+    """Return the page with new tables; without a record, the page unchanged."""
     text, found = (ROOT / PAGE).read_text(), sections(records)
     if not found:
         return text

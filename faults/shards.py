@@ -133,4 +133,4 @@ def is_left(path: Path, shards: set[str]) -> bool:
 
 
 def summed(counts: Counter[str]) -> Summary:
-    return totalled("kills", {f"of {job}": counts[job] for job in JOBS if counts[job]}, "nobody was killed")
+    return totalled("kills", {f"of {job}": counts[job] for job in JOBS if counts[job]}, "no process was killed")

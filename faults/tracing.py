@@ -25,7 +25,7 @@ class Trace:
     """Events, and the contents of the directory before the first of them."""
 
     def __init__(self, directory: Path):
-        """Read the directory as it is now."""
+        """Read the present state of the directory."""
         self.before = {path.name: path.read_bytes() for path in directory.iterdir()}
         self.files = {(directory / name).stat().st_ino: number for number, name in enumerate(self.before, 1)}
         self.names = dict(enumerate(self.before, 1))

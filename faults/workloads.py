@@ -86,7 +86,7 @@ def keys(corpus: "qorpus.Corpus") -> list[list[int]]:
         exact = writing.unitaries(process, numbers)
         assert unitaries[places].tobytes() == exact.tobytes(), f"unitaries of process {process} are not its own"
         for place, number in zip(places.tolist(), numbers.tolist()):
-            assert circuits[place] == writing.circuit(process, number), f"record {place} is no record of {process}"
+            assert circuits[place] == writing.circuit(process, number), f"record {place} is not a record of {process}"
     return runs
 
 

@@ -156,7 +156,7 @@ def schema_of_many_tables(path: Path, _: random.Random) -> None:
 
 @corruption
 def other_encoding(path: Path, chance: random.Random) -> None:
-    """The same tables and rows in a database of another page size and encoding."""
+    """Copy tables and rows into a database of another page size and encoding."""
     other = path.with_name("other")
     source, target = sqlite3.connect(path), sqlite3.connect(other)
     target.execute(f"PRAGMA page_size = {chance.choice([512, 4096, 65536])}")

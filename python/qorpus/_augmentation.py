@@ -17,7 +17,7 @@ from qorpus.errors import InvalidArgument
 if TYPE_CHECKING:
     from qorpus._qorpus import Records
 
-#: What can be done to a record, in the order in which it is done.
+#: The changes of a record, in the order in which they are made.
 KINDS = ("inverse", "permutation", "phase")
 
 #: Odd 64-bit factors that spread consecutive numbers, one for each meaning.

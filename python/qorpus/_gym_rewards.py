@@ -12,7 +12,7 @@ from qorpus.errors import InvalidArgument, WrongType
 #: The cost of every letter, and the reward of a solution, by default.
 COST, BONUS = 0.01, 1.0
 
-#: What qiskit-gym takes for a gate and for a CNOT, and gives for a solution: `MetricsWeights::default`
+#: The costs of a gate and of a CNOT in qiskit-gym, and its reward of a solution: `MetricsWeights::default`
 #: in rust/src/envs/metrics.rs and `step` in rust/src/envs/clifford.rs of its version 0.4.2.
 QISKIT_GYM_GATE, QISKIT_GYM_CNOT, QISKIT_GYM_BONUS = 0.0001, 0.01, 1.0
 

@@ -29,7 +29,7 @@ MAX_LETTERS = 65_535
 #: Numbers below this decide symmetries.
 WORDS = (1 << 63) - 1
 
-#: How often a target that is solved from the start is drawn again.
+#: The most draws of a target, while those drawn are solved from the start.
 ATTEMPTS = 256
 
 

@@ -1,4 +1,4 @@
-"""What environments show: observations, masks and distances, each in an array for all of them."""
+"""Observations, masks and distances, each in an array for all environments."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class Bar:
 
 
 class _Standing:
-    """How a job stands."""
+    """The progress of a job."""
 
     def __init__(self, done: int, of: int, line: str) -> None:
         self._share = min(done / of, 1.0) if of else 0.0

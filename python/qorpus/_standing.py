@@ -1,4 +1,4 @@
-"""How a job of the package's Python half stands, shown as the engine's jobs show it."""
+"""The progress of jobs of the package's Python half, shown like that of the engine's jobs."""
 
 from __future__ import annotations
 

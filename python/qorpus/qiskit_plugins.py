@@ -47,7 +47,7 @@ class _Synthesis(HighLevelSynthesisPlugin):  # type: ignore[misc]  # Qiskit has 
     ) -> QuantumCircuit | None:
         """Return the shortest circuit over the letters of the table, or None.
 
-        After None, Qiskit goes on to its next method. It is None if the table has another number of
+        After None, Qiskit tries its next method. It is None if the table has another number of
         qubits, if the operator is not in reach of it, or if the device lacks a coupling that its
         letters need.
         """

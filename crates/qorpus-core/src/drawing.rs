@@ -6,7 +6,7 @@ use crate::gate::standard::parts;
 use std::borrow::Cow;
 use std::fmt;
 
-/// The most bytes of an angle that is drawn as it is written.
+/// The most bytes of an angle whose text is drawn; longer ones are drawn as numbers.
 const LONGEST_ANGLE: usize = 7;
 
 /// A drawing of a circuit: a line for each qubit, with time running to the right.

@@ -251,7 +251,7 @@ fn rotations([a, b, c, d]: [Complex64; 4]) -> [f64; 4] {
     [start + (phi + lambda) / 2.0, lambda, theta, phi]
 }
 
-/// Returns the angle as it is written if OpenQASM reads it the same way, else its value: in
+/// Returns the text of the angle if OpenQASM reads it the same way, else its value: in
 /// OpenQASM 1/2 is an integer division, and Qiskit does not know `sqrt`.
 fn angle(text: &str) -> String {
     let is_integer =

@@ -118,7 +118,7 @@ pub(crate) fn from_json<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py,
     Ok(py.import("json")?.call_method1("loads", (text,))?.cast_into()?)
 }
 
-/// How the progress of a job is reported.
+/// The way in which the progress of a job is reported.
 #[derive(Default)]
 pub(crate) struct Watch {
     /// Whether a bar, or lines of a log, are shown.
@@ -149,7 +149,7 @@ impl Watch {
     }
 }
 
-/// How much is done, of how much, and the log line for it.
+/// The work that is done, all work, and the log line for it.
 pub(crate) type Standing = ((u64, u64), String);
 
 /// A callback for progress: two numbers for a function, and a closure that formats the progress for

@@ -284,7 +284,7 @@ impl Records {
         })
     }
 
-    /// Whether records are told apart by their tableaus.
+    /// Whether records are compared by their tableaus.
     #[getter]
     fn _has_tableaus(&self) -> bool {
         self.recipe.space().enumerates().is_some_and(|distinct| distinct.tableaus)

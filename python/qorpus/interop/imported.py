@@ -14,7 +14,7 @@ from qorpus._qorpus import matrix
 from qorpus.errors import InvalidArgument
 from qorpus.interop.fragment import TOLERANCE, Fragment, Refusal
 
-#: How to treat measurements at the end, or qubits without letters.
+#: The treatments of measurements at the end, or of qubits without letters.
 Choice = Literal["refuse", "drop"]
 
 

@@ -100,7 +100,7 @@ struct List<F> {
     letters: Vec<Letter>,
     /// For the name of each gate, its number and its symmetries.
     by_name: HashMap<String, (usize, Vec<Vec<usize>>)>,
-    /// For the text of each letter, the text as it was given.
+    /// The given text of each letter, by its canonical text.
     given: HashMap<String, String>,
 }
 

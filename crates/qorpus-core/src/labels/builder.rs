@@ -208,7 +208,7 @@ mod tests {
         }
         let both = [("gate", number()), ("Gate", number())];
         assert!(labels.extend(1, &both).unwrap_err().to_string().contains("the label 'gate'"));
-        // Other letters have their case, and labels that a file had before go on.
+        // Other letters have their case, and labels that a file had before keep theirs.
         let fine = ["é", "É", "Depth", "depth"].map(|name| (name, number()));
         labels.extend(1, &fine).unwrap();
         assert_eq!(labels.get(1).len(), 4);

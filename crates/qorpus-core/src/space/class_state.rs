@@ -11,9 +11,9 @@ pub(super) const LANES: usize = 8;
 pub(super) struct Move {
     /// The state after it, as the place of its first threshold.
     pub(super) next: u32,
-    /// How many letters of the class are allowed.
+    /// The number of allowed letters of the class.
     pub(super) allowed: u16,
-    /// How many are forbidden.
+    /// The number of forbidden ones.
     pub(super) forbidden: u16,
 }
 

@@ -24,7 +24,7 @@ struct List {
     /// The place of the first.
     first: u16,
     number: u16,
-    /// How far a letter moves on among the numbers of letters left, and the combinations of exact
+    /// The distance that a letter moves on among the numbers of letters left, and the combinations of exact
     /// numbers still missing, in thresholds.
     step: u32,
 }
@@ -35,7 +35,7 @@ struct Following {
     letter: u16,
     /// The state after it, as the place of its first list.
     state: u16,
-    /// The same with classes instead of letters, as the place of its first threshold.
+    /// The place of its first threshold, with classes instead of letters.
     class_state: u32,
 }
 

@@ -20,12 +20,12 @@ pub(super) struct MarkedLetters {
     forbidden_places: Option<Vec<Vec<Vec<u8>>>>,
 }
 
-/// A class of letters, as it is drawn from.
+/// A class of letters to draw from.
 #[derive(Debug, Clone, PartialEq)]
 struct DrawnClass {
     /// The bytes of its qubits.
     qubits: u64,
-    /// How far a letter moves on among the numbers of letters left, and the combinations of exact
+    /// The distance that a letter moves on among the numbers of letters left, and the combinations of exact
     /// numbers still missing, in thresholds.
     step: u32,
     /// The place of its first letter.

@@ -75,7 +75,7 @@ pub(crate) fn parallel<S, T: Send>(
         while let Some(piece) = queue.take() {
             let result = work(&mut state, piece)?;
             *place(piece) = Some(result);
-            // After a failure nobody receives.
+            // After a failure there is no receiver.
             let _ = done.send(Ok(()));
         }
         Ok(())

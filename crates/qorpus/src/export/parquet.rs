@@ -213,7 +213,7 @@ fn metadata(recipe: &Recipe, summary: &Summary) -> Vec<KeyValue> {
             "{dim} x {dim} {dtype}, row-major, each entry as its real part and its imaginary part; qubit 0 is the \
              most significant bit of a row's or column's number; the global phase is {phase}"
         ),
-        false => "null: on so many qubits there are only circuits".into(),
+        false => "null: on more than 8 qubits there are only circuits".into(),
     };
     let entries = [
         ("circuit", circuit.into()),

@@ -33,7 +33,7 @@ pub struct Plan {
     pub derived: Way,
     /// Nothing stored: circuits and unitaries are computed on reading.
     pub computed: Way,
-    /// This machine, as it was measured.
+    /// This machine, with measured rates.
     pub here: Machine,
     /// The machine of the options; where they say nothing, it is like this one.
     pub there: Machine,

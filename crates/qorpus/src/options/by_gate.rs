@@ -8,7 +8,7 @@ use qorpus_core::{Alphabet, Gate};
 pub(super) struct ValueKind {
     /// The noun, such as `cost`.
     pub(super) noun: &'static str,
-    /// How an item is written.
+    /// The syntax of an item.
     pub(super) form: &'static str,
     /// The rule for a value, as the end of a sentence.
     pub(super) rule: &'static str,

@@ -1,6 +1,6 @@
 //! Atomic files: written under a temporary name, and named when they are complete.
 //!
-//! A file is written under a name that nobody reads, synced, and then linked to its own name, which
+//! A file is written under a name that no reader opens, synced, and then linked to its own name, which
 //! fails if that exists. A reader of the name finds the complete file, and if two processes publish
 //! the same name, one loses without harm.
 //!

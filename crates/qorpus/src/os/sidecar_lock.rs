@@ -318,7 +318,7 @@ mod tests {
         assert!(!elsewhere.exists() && sidecar(&corpus).is_symlink());
     }
 
-    /// Calls `work` for a supervisor that gives up when it is told of a wait; returns the messages
+    /// Calls `work` for a supervisor that gives up at the first message about a wait; returns the messages
     /// too.
     fn impatiently<T>(work: impl FnOnce() -> T) -> (T, Vec<String>) {
         let (dismissed, told) = (Arc::new(AtomicBool::new(false)), Rc::new(RefCell::new(Vec::new())));

@@ -200,7 +200,7 @@ impl FileJob<'_> {
         self.progress.records = records;
         for number in claimed.into_iter().flatten() {
             self.unfinished.insert(number);
-            // The workers outlive the orders, or else nobody needs the chunk.
+            // The workers outlive the orders; otherwise the chunk is not needed.
             let _ = self.orders.send(number);
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Building: a process builds shards one after the other, each where nobody reads it, and publishes
+//! Building: a process builds shards one after the other, each where no reader looks, and publishes
 //! them.
 //!
 //! While a shard is built, its draft is claimed: a lock that is released when the process ends in

@@ -23,7 +23,7 @@ struct Asked {
 }
 
 impl Asked {
-    /// `None` when nobody asks any more.
+    /// `None` when no client asks any more.
     fn read(reader: &mut impl BufRead) -> Option<Asked> {
         let mut line = || {
             let mut line = String::new();
@@ -81,7 +81,7 @@ fn bucket(address: &str) -> Arc<Bucket> {
 
 const SIZED: &str = "ETag: \"x\"\r\nLast-Modified: Sun, 29 Nov 2026 00:00:00 GMT\r\n";
 
-/// Bytes without end, as long as somebody takes them.
+/// Bytes without end, as long as a client reads them.
 fn endless(stream: &mut TcpStream, headers: &str, sent: &AtomicU64) {
     let _ = write!(stream, "HTTP/1.1 {headers}{SIZED}Content-Length: {}\r\n\r\n", 1u64 << 50);
     let piece = [b'x'; 1 << 16];
@@ -136,7 +136,7 @@ fn what_has_another_size_is_not_fetched() {
 
 #[test]
 fn lists_end() {
-    /// What the `page` has after its names.
+    /// The end of a `page`, after its names.
     type Rest = fn(usize) -> String;
     let rests: [(&str, Rest); 3] = [
         ("same place", |_| "<NextContinuationToken>again</NextContinuationToken>".into()),
@@ -184,7 +184,7 @@ fn requests_go_nowhere_else() {
     assert_eq!(seen.load(Ordering::Relaxed), 0);
 }
 
-/// What was told while something was waited for, by all tests.
+/// The messages of all tests about waits.
 static TOLD: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 fn listen() {

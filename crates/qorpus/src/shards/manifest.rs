@@ -226,7 +226,7 @@ struct ManifestVersion {
     qorpus_manifest: u32,
 }
 
-/// The manifest as it is written. It takes no more memory than its text, from which fields of any
+/// The manifest in its written form. It takes no more memory than its text, from which fields of any
 /// length are borrowed.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

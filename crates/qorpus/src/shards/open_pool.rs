@@ -47,7 +47,7 @@ const MAX_RECIPES: usize = 64;
 /// A directory of shards, for any number of threads.
 #[derive(Debug)]
 pub(crate) struct OpenShards {
-    /// The corpus as it was when it was opened. It may have grown since.
+    /// The corpus at the time it was opened. It may have grown since.
     shards: Shards,
     /// Whether published shards that are not listed yet are read as well.
     reads_unsealed: bool,
@@ -66,7 +66,7 @@ struct ReadRecipe {
     layout: OnceLock<Layout>,
 }
 
-/// The manifest as it was last read.
+/// The manifest that was read last.
 #[derive(Debug, Clone)]
 struct ReadManifest {
     /// The corpus that it describes.

@@ -58,7 +58,7 @@ impl Shards {
         self.lineage.recipe()
     }
 
-    /// Returns the corpus as it is when it has grown to `recipe`, or has it already. Its manifest
+    /// Returns the corpus in the state in which it has grown to `recipe`, or has it already. Its manifest
     /// does not change until it is sealed.
     pub(super) fn grown(self, recipe: &Recipe) -> Result<Shards> {
         if !self.recipe().begins(recipe) {

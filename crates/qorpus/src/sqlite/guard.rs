@@ -208,7 +208,7 @@ pub(crate) fn install() {
                 Box::leak(Box::new(ReplacedHandler { action: there, before: ptr::null_mut() }));
             let mut before = REPLACED.load(SeqCst);
             loop {
-                // SAFETY: nobody else can access it before it is in the list.
+                // SAFETY: no other thread can access it before it is in the list.
                 unsafe { (*new).before = before };
                 match REPLACED.compare_exchange(before, new, SeqCst, SeqCst) {
                     Ok(_) => break,
@@ -263,7 +263,7 @@ unsafe extern "C" fn map(
     match guard(start as usize, len, count_of(file)) {
         Some(_) => start,
         None => {
-            // SAFETY: it was mapped just now, and nobody else knows of it. SQLite then reads
+            // SAFETY: it was mapped just now, and no other code knows of it. SQLite then reads
             // without a mapping.
             unsafe { libc::munmap(start, len) };
             Errno::set_raw(libc::ENOMEM);

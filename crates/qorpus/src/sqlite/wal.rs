@@ -154,7 +154,7 @@ mod tests {
             assert!(!is_clean(&copy), "another connection has made a new WAL by now");
         }
         assert!(missing_wal(&copy).unwrap().contains("copy.db-wal, is not beside it"));
-        // Taken as it is, it is a corpus like others.
+        // Accepted without its WAL, it is a corpus like others.
         repair(&copy, &Default::default(), &false.into(), &|_| {}).unwrap();
         assert!(is_clean(&copy) && missing_wal(&copy).is_none());
         drop(writers);
