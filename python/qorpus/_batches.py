@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Iterable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from qorpus import _html
+from qorpus._arguments import kind
+from qorpus.errors import InvalidArgument, WrongType
+
+if TYPE_CHECKING:
+    from qorpus._qorpus import Records
 
 
 class Batch(NamedTuple):
@@ -163,3 +168,36 @@ def _room(memory: NDArray[Any] | None, size: int, piece: NDArray[Any]) -> NDArra
     if memory is not None:
         larger[:rows, :width] = memory
     return larger
+
+
+#: The dtypes of unitaries, each with whether it is that of real and imaginary parts.
+DTYPES = {"complex128": False, "complex64": False, "float64": True, "float32": True, "float16": True}
+
+
+def precision(records: Records, real_imag: bool, dtype: DTypeLike | None) -> tuple[bool, np.dtype[Any]]:
+    """Return whether unitaries are real and imaginary parts, and the dtype of their numbers."""
+    if dtype is None:
+        return real_imag, np.dtype(records.dtype.type(0).real.dtype if real_imag else records.dtype)
+    try:
+        found = np.dtype(dtype)
+    except (TypeError, ValueError) as error:
+        name = repr(dtype) if isinstance(dtype, str) else kind(dtype)
+        raise WrongType(f"dtype is {name}; it must be one of {', '.join(DTYPES)}") from error
+    if found.name not in DTYPES:
+        raise InvalidArgument(f"dtype is {found.name}; it must be one of {', '.join(DTYPES)}")
+    if real_imag and not DTYPES[found.name]:
+        raise InvalidArgument(f"real_imag gives real numbers, but dtype is {found.name}; pass float64, float32 or float16")
+    return DTYPES[found.name], np.dtype(found.type)
+
+
+def columns_of(labels: list[dict[str, Any]], given: dict[str, type]) -> dict[str, NDArray[Any]]:
+    """Return arrays of labels, both counted ones and those appended with records."""
+    counted = [name for name in (labels[0] if labels else {}) if name not in given]
+    columns: dict[str, NDArray[Any]] = {}
+    for name in [*counted, *given]:
+        values = [label.get(name) for label in labels]
+        if given.get(name) is str:
+            columns[name] = np.array(["" if value is None else str(value) for value in values], np.str_)
+        else:
+            columns[name] = np.array([np.nan if value is None else value for value in values], np.float64)
+    return columns

@@ -17,7 +17,8 @@ from numpy.typing import DTypeLike, NDArray
 from qorpus import _html, _qorpus
 from qorpus._arguments import integer, kind, short, texts, truth
 from qorpus._augmentation import Augmentation
-from qorpus._batches import Batch, Window
+from qorpus._batches import Batch, Window, columns_of, precision
+from qorpus._epoch_order import EpochOrder
 from qorpus._letters import has_free_angles
 from qorpus._subset import Subset, ahead
 from qorpus.errors import Error, InvalidArgument, MissingRecord, WrongType
@@ -35,9 +36,6 @@ ORDER = ("batch_size", "shuffle", "window", "seed", "drop_last")
 
 #: The largest epoch, rank and batch size.
 MAX_NUMBER = (1 << 63) - 1
-
-#: The length of the runs in a window: long enough to make the checks at both ends cheap.
-RUN_RECORDS = 128
 
 
 class OrderOptions(TypedDict, total=False):
@@ -152,7 +150,7 @@ class Stream:
         self.records = records
         self.shuffle = truth(shuffle, "shuffle")
         self.drop_last = truth(drop_last, "drop_last")
-        self.real_imag, self.dtype = _precision(records, truth(real_imag, "real_imag"), dtype)
+        self.real_imag, self.dtype = precision(records, truth(real_imag, "real_imag"), dtype)
         self.batch_size = integer(batch_size, "batch_size", least=1, most=MAX_NUMBER)
         self.seed = integer(seed, "seed")
         self.world_size = integer(world_size, "world_size", least=1, most=MAX_NUMBER)
@@ -185,7 +183,7 @@ class Stream:
         self._size = len(records)
         #: The loop that may move the stream.
         self._loop: object = None
-        self._order: tuple[tuple[int, int], _qorpus.Permutation] | None = None
+        self._order: EpochOrder | None = None
         self._window = Window()
 
     def _refuse_unitaries(self, qubits: int, has_precision: bool) -> None:
@@ -233,54 +231,19 @@ class Stream:
         places = self._places(self._existing(number))
         if not self.shuffle:
             return np.arange(places.start, places.stop, dtype=np.int64)
-        if self.window is None:
-            return self._permutation(self._size).apply(np.arange(places.start, places.stop, dtype=np.int64))
-        window, within = self._within(places)
-        return self._window_ids(window)[self._window_order(window)[within]]
+        return self._epoch_order().ids(places)
 
     def _places(self, number: int) -> range:
         """Return the places of this rank's batch `number` in the order of the epoch."""
         first = (self.rank + number * self.world_size) * self.batch_size
         return range(first, max(first, min(first + self.batch_size, self._size)))
 
-    def _mixed(self, window: int = 0) -> int:
-        """Return the seed of the epoch, or of one of its windows, counted from 1."""
-        # Consecutive seeds and epochs must not share orders; odd 64-bit factors spread them.
-        return (self.seed + self.epoch * 0xD1B54A32D192ED03 + window * 0x8CB92BA72F3D8DD7) % (1 << 64)
-
-    def _permutation(self, size: int) -> _qorpus.Permutation:
-        """Return the permutation of `size` places in the current epoch."""
-        order, key = self._order, (size, self.epoch)
-        if order is None or order[0] != key:
-            order = self._order = (key, _qorpus.Permutation(size, self._mixed()))
-        return order[1]
-
-    def _within(self, places: range) -> tuple[int, slice]:
-        """Return the window that contains these places, and their places in it."""
-        assert self.window is not None
-        window, start = divmod(places.start, self.window)
-        return window, slice(start, start + len(places))
-
-    def _window_places(self, window: int) -> range:
-        assert self.window is not None
-        return range(window * self.window, min((window + 1) * self.window, self._size))
-
-    def _window_order(self, window: int) -> NDArray[np.int64]:
-        """Return the permutation of a window's records."""
-        return _qorpus.shuffled(len(self._window_places(window)), self._mixed(window + 1))
-
-    def _window_ids(self, window: int) -> NDArray[np.int64]:
-        """Return the ids of a window, as runs of neighbours in the order of reading."""
-        runs, places = -(-self._size // RUN_RECORDS), self._window_places(window)
-        missing, order = runs * RUN_RECORDS - self._size, self._permutation(runs)
-        at = np.arange(places.start, places.stop, dtype=np.int64)
-        if missing:
-            # The last run is short: places after it in the order are shifted past the gap.
-            at[at >= (order.place(runs - 1) + 1) * RUN_RECORDS - missing] += missing
-        turn, within = np.divmod(at, RUN_RECORDS)
-        first = turn[0]
-        ids: NDArray[np.int64] = order.apply(np.arange(first, turn[-1] + 1))[turn - first] * RUN_RECORDS + within
-        return ids
+    def _epoch_order(self) -> EpochOrder:
+        """Return the shuffled order of the current epoch."""
+        order = self._order
+        if order is None or order.key != (self._size, self.epoch):
+            order = self._order = EpochOrder(self._size, self.seed, self.epoch, self.window)
+        return order
 
     def batch(self, number: int) -> Batch:
         """Read a batch of this rank in the current epoch. The stream keeps its position.
@@ -299,11 +262,11 @@ class Stream:
         number = self._existing(number)
         if self.window is None:
             return self._read(self.ids(number))
-        window, within = self._within(self._places(number))
+        epoch_order = self._epoch_order()
+        window, within = epoch_order.within(self._places(number))
 
         def read() -> tuple[NDArray[np.int64], Iterator[Batch]]:
-            places = self._window_ids(window)
-            order = self._window_order(window)
+            places, order = epoch_order.window_ids(window), epoch_order.window_order(window)
             count = ahead(self.records)
             if self.records._is_sharded:
                 # In ascending order each shard is opened or fetched once. Batches keep their order.
@@ -516,36 +479,3 @@ class Stream:
         if self.world_size > 1:
             facts.insert(1, ("rank", f"{self.rank} of {self.world_size}"))
         return _html.facts("Stream", facts)
-
-
-#: The dtypes of unitaries, each with whether it is that of real and imaginary parts.
-DTYPES = {"complex128": False, "complex64": False, "float64": True, "float32": True, "float16": True}
-
-
-def _precision(records: Records, real_imag: bool, dtype: DTypeLike | None) -> tuple[bool, np.dtype[Any]]:
-    """Return whether unitaries are real and imaginary parts, and the dtype of their numbers."""
-    if dtype is None:
-        return real_imag, np.dtype(records.dtype.type(0).real.dtype if real_imag else records.dtype)
-    try:
-        found = np.dtype(dtype)
-    except (TypeError, ValueError) as error:
-        name = repr(dtype) if isinstance(dtype, str) else kind(dtype)
-        raise WrongType(f"dtype is {name}; it must be one of {', '.join(DTYPES)}") from error
-    if found.name not in DTYPES:
-        raise InvalidArgument(f"dtype is {found.name}; it must be one of {', '.join(DTYPES)}")
-    if real_imag and not DTYPES[found.name]:
-        raise InvalidArgument(f"real_imag gives real numbers, but dtype is {found.name}; pass float64, float32 or float16")
-    return DTYPES[found.name], np.dtype(found.type)
-
-
-def columns_of(labels: list[dict[str, Any]], given: dict[str, type]) -> dict[str, NDArray[Any]]:
-    """Return arrays of labels, both counted ones and those appended with records."""
-    counted = [name for name in (labels[0] if labels else {}) if name not in given]
-    columns: dict[str, NDArray[Any]] = {}
-    for name in [*counted, *given]:
-        values = [label.get(name) for label in labels]
-        if given.get(name) is str:
-            columns[name] = np.array(["" if value is None else str(value) for value in values], np.str_)
-        else:
-            columns[name] = np.array([np.nan if value is None else value for value in values], np.float64)
-    return columns

@@ -18,10 +18,10 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from qorpus import _torch_workers as workers
 from qorpus._arguments import integer, integers, truth
-from qorpus._batches import Batch
+from qorpus._batches import Batch, columns_of
 from qorpus._subset import Subset
 from qorpus.errors import Error, InvalidArgument
-from qorpus.stream import OrderOptions, columns_of
+from qorpus.stream import OrderOptions
 from qorpus.stream import Stream as ArrayStream
 
 if TYPE_CHECKING:
