@@ -121,7 +121,7 @@ def test_what_cannot_grow_says_so(tmp_path):
     generate(path, "--random", 1000)
     before = path.read_bytes()
     said = generate(path, "--random", 999, status=1).stderr
-    assert "already holds more" in said and "999 random circuits" in said and "1000 random circuits" in said
+    assert "already holds more" in said and "999 random circuits" in said and "1,000 random circuits" in said
     said = generate(path, "--random", 2000, "--seed", 1, status=1).stderr
     assert "holds another corpus" in said and "seed 0" in said and "seed 1" in said
     with pytest.raises(package.Error, match="grows but does not shrink"):

@@ -38,7 +38,7 @@ def test_a_recipe_of_letters():
     found = json.loads(recipe.json)
     assert list(found)[:5] == ["format_version", "qubits", "gates", "letters", "length"]
     assert (found["format_version"], found["letters"]) == (2, MODEL)
-    assert repr(recipe).startswith("Recipe(h, s, cx on 3 qubits (letters 'h 0', 's 0', 'cx 0 1', 'cx 1 2'); 1000 random")
+    assert repr(recipe).startswith("Recipe(h, s, cx on 3 qubits (letters 'h 0', 's 0', 'cx 0 1', 'cx 1 2'); 1,000 random")
     assert qorpus.Recipe.from_json(recipe.json) == pickle.loads(pickle.dumps(recipe)) == recipe
     assert recipe != qorpus.Recipe(letters=MODEL[::-1], random=1000)
     assert {letter for circuit in recipe.circuits(slice(0, 1000)) for letter in circuit} == set(MODEL)

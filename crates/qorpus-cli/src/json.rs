@@ -56,7 +56,8 @@ pub(crate) fn plan(recipe: &Recipe, plan: &Plan) -> Value {
         json!({
             "cores": machine.cores,
             "disk_bytes_per_second": machine.disk_rate,
-            "corpus_bytes_per_second": machine.corpus_rate,
+            "file_bytes_per_second": machine.file_rate(),
+            "directory_bytes_per_second": machine.directory_rate(plan.shards()),
             "seconds_to_read_stored": read,
             "seconds_to_compute_instead": compute,
             "storing_is_slower": plan.is_storing_slower(machine),

@@ -280,17 +280,16 @@ pub(crate) fn repaired(out: &mut dyn Write, found: &Verification) -> Result<()> 
 pub(crate) fn plan(out: &mut dyn Write, recipe: &Recipe, plan: &Plan) -> Result<()> {
     let mut machines = vec![("this machine", plan.here)];
     machines.extend((plan.there != plan.here).then_some(("other machine", plan.there)));
-    let shards = plan.records.div_ceil(plan.shard_records);
     let mut rows = vec![
         ("recipe", recipe.summary()),
         ("records", grouped(plan.records)),
         ("chunks", grouped(plan.chunks)),
-        ("in a directory", counted(shards, "shard")),
+        ("in a directory", counted(plan.shards(), "shard")),
     ];
     if recipe.space().has_circuits() {
         rows.insert(1, ("letters", grouped(recipe.alphabet().letters().len() as u64)));
     }
-    rows.extend(machines.iter().map(|&(name, machine)| (name, machine_text(machine))));
+    rows.extend(machines.iter().map(|&(name, machine)| (name, machine_text(machine, plan.shards()))));
     table(out, &rows)?;
     let mut heads = vec!["", "size", "per core", "core-hours"];
     heads.extend(machines.iter().map(|(name, _)| *name));
@@ -327,10 +326,15 @@ pub(crate) fn plan(out: &mut dyn Write, recipe: &Recipe, plan: &Plan) -> Result<
 }
 
 /// Formats the speed of a machine.
-fn machine_text(machine: Machine) -> String {
+fn machine_text(machine: Machine, shards: u64) -> String {
     let cores = counted(machine.cores as u64, "core");
-    let (disk, corpus) = (bytes(machine.disk_rate as u64), bytes(machine.corpus_rate as u64));
-    format!("{cores}, disk {disk}/s in sequence, {corpus}/s for a corpus")
+    let rate = |rate: f64| format!("{}/s", bytes(rate as u64));
+    let (disk, file) = (rate(machine.disk_rate), rate(machine.file_rate()));
+    let directory = match shards {
+        ..=1 => String::new(),
+        _ => format!(", {} a directory", rate(machine.directory_rate(shards))),
+    };
+    format!("{cores}; a disk of {disk}, {file} one file{directory}")
 }
 
 /// Prints the facts about a corpus.

@@ -180,14 +180,57 @@ fn many_at_once_make_each_shard_once() {
     assert_eq!(names(&path).len(), shards(&path).len() + 2);
 }
 
+/// With eight threads one process builds four shards at once.
+#[test]
+fn shards_are_built_side_by_side() {
+    let side_by_side = || GenerateOptions { jobs: Some(8), ..options() };
+    let (_directory, path) = new_directory();
+    let mut reports = Vec::new();
+    let mut report = |progress: Progress| reports.push(progress);
+    let (outcome, last) =
+        qorpus::generate(&path, &recipe(), side_by_side(), &false.into(), &mut report).unwrap();
+    assert_eq!((outcome, last.records, last.made, last.drafted), (Outcome::Complete, 5_001, 5_001, 0));
+    assert!(reports.is_sorted_by_key(|progress| progress.made) && reports.last() == Some(&last));
+    assert!(reports.iter().all(|progress| progress.records <= 5_001 && progress.expected == 5_001));
+    let (_other, alone) = new_directory();
+    generate(&alone, GenerateOptions { jobs: Some(1), ..options() });
+    assert_eq!(open(&path).summary().unwrap().content_hash, open(&alone).summary().unwrap().content_hash);
+    assert_eq!(names(&path), names(&alone));
+    assert!(verified(&path).is_clean());
+}
+
+/// The error of one shard ends the job. The drafts of the others are continued.
+#[test]
+fn a_shard_that_fails_stops_those_beside_it() {
+    let (_directory, path) = generated();
+    let third = shards(&path)[2].clone();
+    for shard in shards(&path) {
+        std::fs::remove_file(shard).unwrap();
+    }
+    std::fs::remove_dir_all(path.join("receipts")).unwrap();
+    std::fs::create_dir_all(third.join("in the way")).unwrap();
+    let side_by_side = || GenerateOptions { jobs: Some(8), ..options() };
+    let error = try_generate(&path, &recipe(), side_by_side()).unwrap_err();
+    assert!(matches!(&error, Error::NoPlainFile(file) if *file == third), "{error}");
+    std::fs::remove_dir_all(&third).unwrap();
+    assert_eq!(generate(&path, side_by_side()).0, Outcome::Complete);
+    assert!(verified(&path).is_clean());
+}
+
 #[test]
 fn what_was_interrupted_goes_on() {
+    for jobs in [1, 8] {
+        interrupted_with(jobs);
+    }
+}
+
+fn interrupted_with(jobs: usize) {
     let (_directory, path) = new_directory();
     let mut rounds = 0;
     loop {
         let stop = AtomicBool::new(false);
         let mut report = |progress: Progress| stop.store(progress.made > 0, Ordering::Relaxed);
-        let options = GenerateOptions { jobs: Some(1), ..options() };
+        let options = GenerateOptions { jobs: Some(jobs), ..options() };
         let (outcome, progress) = qorpus::generate(&path, &recipe(), options, &stop, &mut report).unwrap();
         rounds += 1;
         if outcome == Outcome::Complete {
@@ -196,7 +239,7 @@ fn what_was_interrupted_goes_on() {
         }
         assert!(rounds < 100);
     }
-    assert!(rounds > 1 && verified(&path).is_clean());
+    assert!((rounds > 1 || jobs > 1) && verified(&path).is_clean());
 }
 
 #[test]
@@ -205,7 +248,7 @@ fn another_recipe_or_cut_is_refused_and_named() {
     let other = RecipeOptions { random: 5_000, ..RecipeOptions::default() }.recipe().unwrap();
     let refused = try_generate(&path, &other, options()).unwrap_err();
     let text = refused.to_string();
-    assert!(text.contains("5001 random") && text.contains("5000 random"), "{text}");
+    assert!(text.contains("5,001 random") && text.contains("5,000 random"), "{text}");
     let shard = Some(recipe().chunk_records());
     let refused = try_generate(&path, &recipe(), GenerateOptions { shard, ..options() }).unwrap_err();
     assert!(

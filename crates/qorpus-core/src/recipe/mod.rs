@@ -284,7 +284,7 @@ impl Recipe {
         self.chunk_records == other.chunk_records && of_lengths(self) == of_lengths(other)
     }
 
-    /// Returns a summary for people, such as `clifford: h, s, cx on 2 qubits; 1000 random circuits
+    /// Returns a summary for people, such as `h, s, cx on 2 qubits; 1,000 random circuits
     /// of 5 to 15 letters, seed 0`.
     pub fn summary(&self) -> String {
         let gates: Vec<_> = self.alphabet.gates().iter().map(Gate::name).collect();

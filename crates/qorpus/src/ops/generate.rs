@@ -5,7 +5,7 @@ use crate::options::job::GenerateOptions;
 use crate::paths::is_sharded;
 use crate::produce::generate::{generate_file, only_sharded};
 use crate::produce::progress::{Outcome, Progress};
-use crate::shards::build;
+use crate::shards;
 use qorpus_core::Recipe;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -21,7 +21,8 @@ use std::sync::atomic::AtomicBool;
 ///
 /// Returns when the part is complete, whichever process generated it, or soon after `stop` is set.
 /// `report` is called on this thread at least twenty times a second. Memory is bounded by a few
-/// groups of chunks.
+/// groups of chunks for each file that is built; with many threads, several shards are built at
+/// once.
 ///
 /// # Errors
 /// The path cannot hold a corpus, it holds one of another recipe, or writing fails. Committed
@@ -34,7 +35,7 @@ pub fn generate(
     report: &mut dyn FnMut(Progress),
 ) -> Result<(Outcome, Progress)> {
     if is_sharded(path) {
-        return build::generate(path, recipe, &options, stop, report);
+        return shards::generate::generate(path, recipe, &options, stop, report);
     }
     if options.shard.is_some() || options.stage.is_some() {
         return Err(only_sharded(path));

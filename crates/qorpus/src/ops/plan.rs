@@ -3,7 +3,7 @@
 use crate::corpus::unitary_buffer::UnitaryBuffer;
 use crate::error::Result;
 use crate::ops::disk::Rates;
-use crate::options::job::{PlanOptions, threads};
+use crate::options::job::{PlanOptions, shards_at_once, threads};
 use crate::os::workers;
 use crate::produce::chunk_builder::ChunkBuilder;
 use crate::produce::stored_size::{on_disk, tried};
@@ -56,9 +56,22 @@ pub struct Machine {
     /// Bytes a second that the disk writes in sequence, syncs included; reading is assumed to be as
     /// fast.
     pub disk_rate: f64,
-    /// Bytes a second at which a corpus is written: one thread copies, writes and waits for the
-    /// disk in turn.
-    pub corpus_rate: f64,
+    /// Seconds that a thread takes to copy a byte into a corpus, without the time of the disk. Those
+    /// of another machine are assumed to be these.
+    pub copying: f64,
+}
+
+impl Machine {
+    /// Returns the bytes a second of one file: one thread copies and waits for the disk in turn.
+    pub fn file_rate(&self) -> f64 {
+        1.0 / (self.copying + 1.0 / self.disk_rate)
+    }
+
+    /// Returns the bytes a second of a directory of `shards`: one thread for each that is built at
+    /// once, up to the rate of the disk.
+    pub fn directory_rate(&self, shards: u64) -> f64 {
+        (self.file_rate() * shards_at_once(self.cores, shards) as f64).min(self.disk_rate)
+    }
 }
 
 impl Plan {
@@ -72,10 +85,18 @@ impl Plan {
         self.records as f64 / way.rate
     }
 
-    /// Returns the seconds that a machine takes for all records. It computes and writes at the same
-    /// time, so the slower decides.
+    /// Returns the number of shards of a directory.
+    pub fn shards(&self) -> u64 {
+        self.records.div_ceil(self.shard_records)
+    }
+
+    /// Returns the seconds that a machine takes for all records, in one file if a directory would
+    /// have one shard, or else in a directory. It computes and writes at the same time, so the
+    /// slower decides; its cores compute and copy.
     pub fn seconds(&self, way: Way, on: Machine) -> f64 {
-        (self.core_seconds(way) / on.cores as f64).max(way.bytes as f64 / on.corpus_rate)
+        let bytes = way.bytes as f64;
+        let processing = (self.core_seconds(way) + bytes * on.copying) / on.cores as f64;
+        processing.max(bytes / on.directory_rate(self.shards()))
     }
 
     /// Returns the seconds to read the stored unitaries once from a machine's disk, and to compute
@@ -104,11 +125,12 @@ pub fn plan(recipe: &Recipe, options: &PlanOptions) -> Result<Plan> {
     let with =
         |unitaries| Recipe::new(recipe.alphabet().clone(), recipe.space().clone(), recipe.dtype(), unitaries);
     let measured = Rates::measured(&directory, &with(true))?;
-    let asked = options.disk_rate.map_or(measured, |rate| measured.scaled(rate.max(1) as f64));
+    let with_disk = |rate: u64| Rates { sequential: rate.max(1) as f64, ..measured };
+    let asked = options.disk_rate.map_or(measured, with_disk);
     // Without other cores, the plan is for this machine with another disk.
     let own = if options.cores.is_some() { measured } else { asked };
     let machine =
-        |cores, rates: Rates| Machine { cores, disk_rate: rates.sequential, corpus_rate: rates.corpus };
+        |cores, rates: Rates| Machine { cores, disk_rate: rates.sequential, copying: rates.copying };
     Ok(Plan {
         records: recipe.space().len(),
         chunks: recipe.chunks(),
@@ -216,19 +238,25 @@ mod tests {
                 && plan.computed.bytes == 0
         );
         assert!(plan.way() == plan.stored && plan.here.disk_rate > 0.0);
-        let share = plan.there.corpus_rate / plan.there.disk_rate;
-        assert!((share - plan.here.corpus_rate / plan.here.disk_rate).abs() < 1e-9 * share);
-        let slowest =
-            (plan.core_seconds(plan.stored) / 32.0).max(plan.stored.bytes as f64 / plan.there.corpus_rate);
-        assert_eq!(plan.seconds(plan.stored, plan.there), slowest);
+        assert_eq!(plan.there.copying, plan.here.copying);
         // No disk gives 64 bytes in a nanosecond.
-        let machine = |cores, disk_rate| Machine { cores, disk_rate, corpus_rate: disk_rate };
+        let machine = |cores, disk_rate| Machine { cores, disk_rate, copying: 0.0 };
         assert!(plan.is_storing_slower(machine(1 << 20, 1e9)));
         assert!(!plan.is_storing_slower(machine(1, 1e12)));
-        // Neither the faster nor the slower of computing and writing is left out.
+        // A second for all records, and a second for their bytes.
         let way = Way { bytes: 1000, rate: plan.records as f64 };
-        assert_eq!(plan.seconds(way, Machine { corpus_rate: 100.0, ..machine(1, 1e3) }), 10.0);
-        assert_eq!(plan.seconds(way, Machine { corpus_rate: 1e4, ..machine(1, 1e3) }), 1.0);
+        assert_eq!(plan.seconds(way, machine(1, 1e2)), 10.0);
+        assert_eq!(plan.seconds(way, machine(1, 1e4)), 1.0);
+        assert_eq!(plan.seconds(way, machine(4, 1e4)), 0.25);
+        let copies = |cores, disk_rate| Machine { copying: 1e-3, ..machine(cores, disk_rate) };
+        // One core computes and copies; eight threads build four shards, each at a ninth of the disk's
+        // rate.
+        assert_eq!(plan.seconds(way, copies(1, 1e6)), 2.0);
+        assert_eq!(copies(1, 8e3).directory_rate(1), copies(1, 8e3).file_rate());
+        let ninth = copies(8, 8e3).file_rate() / 8e3;
+        assert!((ninth - 1.0 / 9.0).abs() < 1e-12);
+        assert!((copies(8, 8e3).directory_rate(plan.shards()) - 8e3 * 4.0 / 9.0).abs() < 1e-6);
+        assert_eq!(copies(64, 8e3).directory_rate(plan.shards()), 8e3);
     }
 
     #[test]

@@ -66,6 +66,16 @@ pub(crate) fn threads(jobs: Option<usize>) -> Result<usize> {
     }
 }
 
+/// Returns the number of shards that `jobs` worker threads build at once.
+pub(crate) fn shards_at_once(jobs: usize, shards: u64) -> usize {
+    let most = jobs.div_ceil(JOBS_PER_SHARD);
+    usize::try_from(shards).map_or(most, |shards| most.min(shards)).max(1)
+}
+
+/// The number of worker threads that keep the committing thread of a shard busy: of stored unitaries
+/// on one qubit, committing takes two fifths of the processor time.
+const JOBS_PER_SHARD: usize = 2;
+
 /// The most worker threads.
 const MAX_JOBS: usize = 1024;
 

@@ -1,5 +1,4 @@
-//! Building: a process builds shards one after the other, each where no reader looks, and publishes
-//! them.
+//! Building: a shard is built where no reader looks, and published.
 //!
 //! While a shard is built, its draft is claimed: a lock that is released when the process ends in
 //! any way. The draft of a dead process is continued. On network file systems, where locks are
@@ -9,28 +8,25 @@
 use crate::corpus::corpus_writer::CorpusWriter;
 use crate::error::{Error, LOOK_FOR, Result, io, other_recipe};
 use crate::hex::hex;
-use crate::options::job::{Durability, GenerateOptions, threads};
-use crate::os::atomic_file::{random, sync_directory, sync_file};
+use crate::options::job::Durability;
+use crate::os::atomic_file::{sync_directory, sync_file};
 use crate::os::lock_file::LockFile;
 use crate::os::rights::{self, Rights};
 use crate::paths::beside;
 use crate::produce::generate::generate_in;
 use crate::produce::grow::{Growth, Repack, open_grown};
-use crate::produce::progress::{Idle, Outcome, Progress};
+use crate::produce::progress::{Outcome, Progress};
 use crate::produce::stored_size::stored_bytes;
-use crate::shards::commit::commit_manifest;
-use crate::shards::naming::{MANIFEST, Sharding};
+use crate::shards::naming::MANIFEST;
 use crate::shards::private_directory;
 use crate::shards::put_mode::{PutMode, Version};
 use crate::shards::shard::{Shard, discard, fingerprint};
-use crate::shards::sharded::{Shards, is_there};
-use crate::shards::stage::{STAGE_OPTION, Stage, check_room};
+use crate::shards::sharded::Shards;
+use crate::shards::stage::STAGE_OPTION;
 use crate::shards::storage::Storage;
 use crate::verify::report::VerifyOptions;
 use nix::libc;
-use qorpus_core::Recipe;
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -46,63 +42,6 @@ const COPY: &str = "-published";
 
 /// The interval of checks for shards that other processes build.
 pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(100);
-
-/// Builds the shards of a part; see [`generate`](crate::generate).
-pub(crate) fn generate(
-    path: &Path,
-    recipe: &Recipe,
-    options: &GenerateOptions,
-    stop: &AtomicBool,
-    report: &mut dyn FnMut(Progress),
-) -> Result<(Outcome, Progress)> {
-    let (part, jobs) = (options.part, threads(options.jobs)?);
-    let stage = Stage::create(path, options.stage.as_deref())?;
-    let stage = stage.as_ref().map(|stage| stage.path.as_path());
-    if !is_there(path) && !options.force {
-        let sharding = Sharding::chosen(recipe, options.shard)?;
-        check_room(path, stage, recipe, &sharding, part.shards(sharding.count()), 0)?;
-    }
-    let shards = Shards::create(path, recipe, options.shard, options.durability)?;
-    let grows = shards.manifest()?.0.lineage != shards.lineage;
-    let builder = ShardBuilder::new(&shards, stage, jobs, options.durability, stop);
-    let (mut progress, mut todo) = (Progress::default(), VecDeque::new());
-    let numbers: Vec<u64> = part.shards(shards.sharding.count()).collect();
-    let there = shards.published_among(&numbers)?;
-    for &number in &numbers {
-        let records = shards.sharding.records(number);
-        progress.expected += records;
-        if there.contains(&number) {
-            progress.records += records;
-            builder.clear(number)?;
-        } else {
-            todo.push_back(number);
-        }
-    }
-    if numbers.is_empty() {
-        progress.idle = Some(Idle { part, shares: shards.sharding.count(), sharded: true });
-    }
-    if !options.force {
-        let size = |&number: &u64| builder.draft(number).metadata().map_or(0, |found| found.len());
-        let built = if stage.is_some() { 0 } else { todo.iter().map(size).sum() };
-        check_room(path, stage, recipe, &shards.sharding, todo.iter().copied(), built)?;
-    }
-    report(progress);
-    // Machines that do not see each other's claims should not all begin with the same shard.
-    if stage.is_some() && part.is_all() && !todo.is_empty() {
-        todo.rotate_left(random() as usize % todo.len());
-    }
-    let mut outcome = Outcome::Complete;
-    if grows {
-        outcome = builder.build_awaited(&mut todo, &mut progress, report)?;
-    }
-    if outcome == Outcome::Complete {
-        outcome = builder.build_all(todo, &mut progress, report)?;
-    }
-    if outcome == Outcome::Complete && (part.is_all() || grows) {
-        commit_manifest(&shards, options.durability)?;
-    }
-    Ok((outcome, progress))
-}
 
 /// A checked shard, or a reason not to publish the file.
 type Inspected = std::result::Result<Shard, String>;
@@ -120,7 +59,7 @@ pub(super) enum BuildOutcome {
 
 /// A builder of shards of a corpus.
 pub(super) struct ShardBuilder<'a> {
-    shards: &'a Shards,
+    pub(super) shards: &'a Shards,
     /// The directory where they are built, if it is not the corpus's.
     stage: Option<&'a Path>,
     jobs: usize,
@@ -141,24 +80,6 @@ impl<'a> ShardBuilder<'a> {
         ShardBuilder { shards, stage, jobs, durability, stop, seen: RefCell::default() }
     }
 
-    /// Lets the corpus grow. If a shard must be published before and is among `todo`, it is built.
-    fn build_awaited(
-        &self,
-        todo: &mut VecDeque<u64>,
-        progress: &mut Progress,
-        report: &mut dyn FnMut(Progress),
-    ) -> Result<Outcome> {
-        let awaited = commit_manifest(self.shards, self.durability)?.awaited;
-        let Some(place) = todo.iter().position(|&number| Some(number) == awaited) else {
-            return Ok(Outcome::Complete);
-        };
-        let outcome = self.build_all(todo.remove(place).into_iter().collect(), progress, report)?;
-        if outcome == Outcome::Complete {
-            commit_manifest(self.shards, self.durability)?;
-        }
-        Ok(outcome)
-    }
-
     /// Refuses to build shards of a corpus that another process has grown to a larger recipe.
     fn check_recipe(&self) -> Result<()> {
         let now = self.shards.storage.version(MANIFEST)?;
@@ -169,53 +90,13 @@ impl<'a> ShardBuilder<'a> {
         Ok(())
     }
 
-    /// Builds these shards, and waits for shards that other processes build.
-    fn build_all(
-        &self,
-        mut todo: VecDeque<u64>,
-        progress: &mut Progress,
-        report: &mut dyn FnMut(Progress),
-    ) -> Result<Outcome> {
-        // The number of consecutive shards that other processes build.
-        let mut busy = 0;
-        while let Some(number) = todo.pop_front() {
-            let done = *progress;
-            let built = self.build(number, &mut |of_shard| {
-                progress.records = done.records + of_shard.records;
-                progress.made = done.made + of_shard.made;
-                progress.drafted = of_shard.records;
-                progress.bytes = done.bytes + of_shard.bytes;
-                progress.waiting = false;
-                report(*progress);
-            })?;
-            match built {
-                BuildOutcome::Published => {
-                    busy = 0;
-                    progress.drafted = 0;
-                    progress.records = done.records + self.shards.sharding.records(number);
-                }
-                BuildOutcome::Interrupted => return Ok(Outcome::Interrupted),
-                BuildOutcome::Busy => {
-                    todo.push_back(number);
-                    busy += 1;
-                    progress.waiting = busy >= todo.len();
-                    report(*progress);
-                    if self.stop.load(Ordering::Relaxed) {
-                        return Ok(Outcome::Interrupted);
-                    }
-                    if progress.waiting {
-                        std::thread::sleep(POLL_INTERVAL);
-                    }
-                }
-            }
-        }
-        progress.waiting = false;
-        report(*progress);
-        Ok(Outcome::Complete)
+    /// Returns whether the job is stopped.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
     }
 
     /// Returns the file in which shard `number` is built.
-    fn draft(&self, number: u64) -> PathBuf {
+    pub(super) fn draft(&self, number: u64) -> PathBuf {
         let name = self.shards.sharding.name(number);
         match self.stage {
             // Many corpora may be built there.
@@ -229,7 +110,7 @@ impl<'a> ShardBuilder<'a> {
 
     /// Removes the draft of a published shard from the stage, which a dead process has left.
     /// Sealing does not see these drafts.
-    fn clear(&self, number: u64) -> Result<()> {
+    pub(super) fn clear(&self, number: u64) -> Result<()> {
         let draft = self.draft(number);
         let copy = beside(&draft, COPY);
         if self.stage.is_some()
@@ -289,7 +170,7 @@ impl<'a> ShardBuilder<'a> {
     }
 
     /// Builds shard `number` and publishes it with its receipt, unless that was done before.
-    fn build(&self, number: u64, report: &mut dyn FnMut(Progress)) -> Result<BuildOutcome> {
+    pub(super) fn build(&self, number: u64, report: &mut dyn FnMut(Progress)) -> Result<BuildOutcome> {
         let draft = self.draft(number);
         let Some(_claim) = self.claim(&draft)? else { return Ok(BuildOutcome::Busy) };
         self.check_recipe()?;

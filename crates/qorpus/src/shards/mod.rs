@@ -15,6 +15,7 @@ pub(crate) mod build;
 pub(crate) mod cache;
 pub(crate) mod commit;
 pub(crate) mod directory;
+pub(crate) mod generate;
 #[cfg(feature = "buckets")]
 pub(crate) mod http;
 pub(crate) mod lineage;

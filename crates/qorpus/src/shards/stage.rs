@@ -2,7 +2,7 @@
 //! elsewhere.
 
 use crate::error::{Error, Result, io};
-use crate::options::job::GenerateOptions;
+use crate::options::job::{GenerateOptions, shards_at_once};
 use crate::os::filesystem;
 use crate::paths::{is_bucket, is_sharded};
 use crate::produce::stored_size::stored_bytes;
@@ -62,26 +62,29 @@ fn check_local(directory: &Path) -> Result<()> {
 }
 
 /// Refuses to build the shards with these numbers, of which `built` bytes exist, if all of them do
-/// not fit in their place, or one of them does not fit in the stage.
+/// not fit in their place, or those that `jobs` threads build at once do not fit in the stage.
 pub(super) fn check_room(
     path: &Path,
     stage: Option<&Path>,
     recipe: &Recipe,
     sharding: &Sharding,
+    jobs: usize,
     numbers: impl Iterator<Item = u64>,
     built: u64,
 ) -> Result<()> {
-    let (mut largest, mut records) = (0, 0);
+    let (mut largest, mut records, mut shards) = (0, 0, 0);
     for of_shard in numbers.map(|number| sharding.records(number)) {
         largest = of_shard.max(largest);
         records += of_shard;
+        shards += 1;
     }
     if records == 0 {
         return Ok(());
     }
     let bytes = |records: u64| stored_bytes(recipe, records.div_ceil(recipe.chunk_records()));
     if let Some(stage) = stage {
-        filesystem::check_room(stage, stage, bytes(largest))?;
+        let at_once = shards_at_once(jobs, shards) as u64;
+        filesystem::check_room(stage, stage, bytes(largest).saturating_mul(at_once))?;
     }
     if is_bucket(path) {
         return Ok(());
