@@ -12,6 +12,7 @@ The model states which of its numbers are measured and which are assumed.
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,9 @@ COLUMNS = {"stored": [], "derived": ["--no-unitaries"]}
 PROCESSES = (1, 2, 4, 8, 16, 32, 64)
 #: Cores and disks of the model; only this machine's disk is measured.
 MODEL_CORES = (1, 2, 4, 8, 16, 32, 64)
+
+#: Threads of a job that builds a directory, and its shards.
+DIRECTORY_JOBS, SHARDS = (1, 2, 4), 16
 ASSUMED_DISKS = {"a SATA SSD": 0.5e9, "an NVMe disk": 3e9, "a fast NVMe disk": 7e9}
 
 
@@ -63,12 +67,16 @@ class Generate:
         return records / seconds
 
     def checked(self, path: Path, records: int, recipe: list[str]) -> int:
-        """Check that a file has the records of other runs; remove it, return its size."""
+        """Check that a corpus has the records of other runs; remove it, return its size."""
         shown = subprocess.run([self.program, "info", path, "--json"], check=True, capture_output=True)
         info = json.loads(shown.stdout)
         assert info["complete"] and info["records"] == records
         name = f"{records} {' '.join(recipe)}"
         assert self.hashes.setdefault(name, info["content_hash"]) == info["content_hash"], f"{name} differs from before"
+        if path.is_dir():
+            size = sum(shard.stat().st_size for shard in path.glob("*.db"))
+            shutil.rmtree(path)
+            return size
         size = path.stat().st_size
         path.unlink()
         return size
@@ -102,6 +110,17 @@ def processes(command: Generate, arguments: argparse.Namespace, directory: Path)
         return command.timed_processes(count, directory / "c.db", records, recipe)
 
     return by_count(arguments, PROCESSES, rate)
+
+
+def directories(command: Generate, arguments: argparse.Namespace, _: Path) -> dict:
+    """Measure a directory in memory by threads, in records a second of processor time."""
+
+    def rate(jobs: int, records: int, recipe: list[str]) -> float:
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as place:
+            account = command.timed(Path(place), records, recipe, "--jobs", jobs, "--shard", records // SHARDS)
+        return records / (account["user"] + account["system"])
+
+    return by_count(arguments, DIRECTORY_JOBS, rate)
 
 
 def sizes(command: Generate, arguments: argparse.Namespace, directory: Path) -> dict:
@@ -179,7 +198,7 @@ def model(command: Generate, arguments: argparse.Namespace, disk: float) -> dict
 
     Measured: the cost of a record for the threads that compute and the one that commits, in
     /dev/shm, and its bytes. Assumed: cores do not disturb each other, only the committing thread
-    is serial, and the disks.
+    of a file is serial, and the disks. A directory has a file at a time for every two cores.
     """
     disks = {"this disk, measured": disk, **ASSUMED_DISKS}
     found: dict = {"disks": disks, "assumed_disks": list(ASSUMED_DISKS), "cores": list(MODEL_CORES), "columns": {}}
@@ -193,15 +212,18 @@ def model(command: Generate, arguments: argparse.Namespace, disk: float) -> dict
             bytes_per_record = account["bytes"] / records
         seconds = {"computing": summary(computing), "committing": summary(committing)}
         compute, commit = seconds["computing"]["median"], seconds["committing"]["median"]
-        rows = []
-        for cores in MODEL_CORES:
-            bounds = {"cores": cores / (compute + commit), "the committing thread": 1 / commit}
-            rates = {}
-            for title, rate in disks.items():
-                limit = min((*bounds.items(), ("the disk", rate / bytes_per_record)), key=lambda bound: bound[1])
-                rates[title] = {"records_per_second": float(f"{limit[1]:.4g}"), "bound_by": limit[0]}
-            rows.append(rates)
-        found["columns"][name] = {"seconds_per_record": seconds, "bytes_per_record": bytes_per_record, "rows": rows}
+        column = {"seconds_per_record": seconds, "bytes_per_record": bytes_per_record}
+        for way, files in [("one file", lambda cores: 1), ("a directory", lambda cores: -(-cores // 2))]:
+            rows = []
+            for cores in MODEL_CORES:
+                bounds = {"cores": cores / (compute + commit), "the committing thread": files(cores) / commit}
+                rates = {}
+                for title, rate in disks.items():
+                    limit = min((*bounds.items(), ("the disk", rate / bytes_per_record)), key=lambda bound: bound[1])
+                    rates[title] = {"records_per_second": float(f"{limit[1]:.4g}"), "bound_by": limit[0]}
+                rows.append(rates)
+            column.setdefault("ways", {})[way] = rows
+        found["columns"][name] = column
     return found
 
 
@@ -222,7 +244,8 @@ def main() -> None:
     with workplace(arguments) as (directory, program):
         command = Generate(program)
         section = {"workload": " ".join(WORKLOAD), "stored": arguments.stored, "derived": arguments.derived}
-        for title, part in [("limits", limits), ("threads", threads), ("processes", processes)]:
+        parts = {"limits": limits, "threads": threads, "processes": processes, "directories": directories}
+        for title, part in parts.items():
             print(title, file=sys.stderr)
             section[title] = part(command, arguments, directory)
         section["ten_letters"] = ten_letters(command, arguments, directory)

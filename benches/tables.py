@@ -241,6 +241,13 @@ def scaling(section: dict) -> str:
         counts = list(found["stored"])
         rows = [[name, *(spread(rates[count]) for count in counts)] for name, rates in found.items()]
         text += f"\n{what[0].upper()}{what[1:]}, M records/s:\n\n" + table([title, *counts], rows)
+    found = section["directories"]
+    counts = list(found["stored"])
+    rows = [[name, *(spread(rates[count]) for count in counts)] for name, rates in found.items()]
+    text += (
+        "\nA directory of 16 shards in memory (`/dev/shm`), M records a second of processor time, by threads. A shard "
+        "is built at once for every two threads:\n\n" + table(["threads", *counts], rows)
+    )
     rows = []
     for name, sizes in section["sizes"].items():
         for row in sizes:
@@ -259,10 +266,10 @@ def scaling(section: dict) -> str:
 
 def model(section: dict) -> str:
     text = (
-        "### A model of larger machines\n\nrecords/s = min(cores / (computing + committing), 1 / committing, disk / "
+        "### A model of larger machines\n\nrecords/s = min(cores / (computing + committing), files / committing, disk / "
         "bytes). **Measured** on this machine: the processor time per record of the threads that compute and of the "
         "one that commits, in memory (`/dev/shm`); the bytes of a record; this disk. **Assumed**: cores do not slow "
-        "each other down, the committing thread is the only serial part, and the rates of "
+        "each other down, the committing thread of each file is the only serial part, and the rates of "
         f"{', '.join(section['assumed_disks'])}.\n\n"
     )
     rows = []
@@ -273,11 +280,12 @@ def model(section: dict) -> str:
     text += table(["measured", "computing, ns", "committing, ns", "bytes"], rows) + "\n"
     rows = []
     for name, column in section["columns"].items():
-        for cores, row in zip(section["cores"], column["rows"]):
-            cells = [f"{millions(cell['records_per_second'])} ({cell['bound_by']})" for cell in row.values()]
-            rows.append([name, str(cores), *cells])
+        for way, rates in column["ways"].items():
+            for cores, row in zip(section["cores"], rates):
+                cells = [f"{millions(cell['records_per_second'])} ({cell['bound_by']})" for cell in row.values()]
+                rows.append([f"{name}, {way}", str(cores), *cells])
     disks = [f"{name}, {number(rate / 1e9)} GB/s" for name, rate in section["disks"].items()]
-    text += "In brackets: the limit of the rate.\n\n"
+    text += "In brackets: the limit of the rate. In a directory a file is built at once for every two cores.\n\n"
     return text + table(["M records/s, modelled", "cores", *disks], rows)
 
 
