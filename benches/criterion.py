@@ -14,8 +14,9 @@ from harness import ROOT, TARGET, Neighbours, keep, parser
 
 def run(smoke: bool) -> None:
     """Run all benchmarks of all crates, which check their answers first."""
-    # With other packages or features, libraries would be compiled again.
-    command = ["cargo", "test" if smoke else "bench", "--quiet", "--locked", "--all-features"]
+    # With another profile, other packages or features, libraries would be compiled again.
+    checked = ["test", "--release", "--config", "scripts/checked.toml"]
+    command = ["cargo", *(checked if smoke else ["bench"]), "--quiet", "--locked", "--workspace", "--all-features"]
     for path in sorted(ROOT.glob("crates/*/benches/*.rs")):
         command += ["--bench", path.stem]
     subprocess.run(command, check=True, cwd=ROOT)

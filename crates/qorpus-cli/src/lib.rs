@@ -11,6 +11,7 @@ mod progress;
 mod recipe;
 mod run;
 mod text;
+mod warnings;
 
 pub use progress::{Bar, LevelBar};
 
@@ -18,15 +19,12 @@ use clap::Parser;
 use failure::Failure;
 use std::ffi::OsString;
 use std::io::Write;
-use tracing_subscriber::filter::LevelFilter;
 
 /// Runs the command with these arguments and returns its exit status. The first argument is the
 /// name of the command.
 pub fn command(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     qorpus::report_file_limits();
-    // A second command in the same process keeps the first one's subscriber.
-    let subscriber = tracing_subscriber::fmt().with_max_level(LevelFilter::WARN).with_writer(std::io::stderr);
-    let _ = subscriber.without_time().with_target(false).try_init();
+    warnings::show();
     run::install_wait_hooks();
     let result = match cli::Arguments::try_parse_from(arguments) {
         Ok(arguments) => run::run(arguments.command),
