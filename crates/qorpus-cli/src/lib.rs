@@ -9,6 +9,7 @@ pub mod json;
 pub mod names;
 mod progress;
 mod recipe;
+mod rows;
 mod run;
 mod text;
 

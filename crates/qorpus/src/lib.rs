@@ -86,7 +86,7 @@ pub use read::corpus::Corpus;
 pub use read::parameters::Parameters;
 pub use read::present::Present;
 pub use read::rows::Rows;
-pub use read::sql::Selection;
+pub use read::sql::{RowReceiver, SelectedColumn, Selection};
 pub use read::unitary_parts::UnitaryParts;
 pub use rusqlite::types::Value;
 pub use shards::commit::{Sealed, begin, receipt, seal};

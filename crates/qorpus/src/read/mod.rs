@@ -13,4 +13,5 @@ pub(crate) mod sorted_ids;
 pub(crate) mod source;
 pub(crate) mod sql;
 pub(crate) mod sql_functions;
+pub(crate) mod unitary_functions;
 pub(crate) mod unitary_parts;

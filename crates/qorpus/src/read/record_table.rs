@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::qubit_order::Order;
 use crate::read::corpus::Corpus;
 use crate::read::rows::Rows;
+use crate::read::unitary_functions::Accepted;
 use qorpus_core::Label;
 use rusqlite::types::{Null, Value};
 use rusqlite::vtab::{
@@ -18,7 +19,11 @@ use std::sync::Arc;
 
 /// The columns that every table has, followed by the angles if gates have free ones, a count for
 /// each gate, and the labels.
-const FIXED_COLUMNS: [&str; 4] = ["id", "circuit", "length", "unitary"];
+const FIXED_COLUMNS: [&str; 4] = ["id", "circuit", "length", UNITARY_COLUMN];
+
+/// The name of the table, and of its column of unitaries.
+pub(crate) const TABLE: &CStr = c"records";
+pub(crate) const UNITARY_COLUMN: &str = "unitary";
 
 /// The column of free angles: a JSON array of numbers, in the order of the letters.
 const ANGLES_COLUMN: &str = "angles";
@@ -68,6 +73,14 @@ impl RecordTable {
             label.clone()
         });
         given.iter().cloned().chain(labels).collect()
+    }
+
+    /// Returns the unitaries that functions over the table accept.
+    pub(super) fn accepted_unitaries(&self) -> Accepted {
+        match self.reader.recipe().check_unitaries() {
+            Ok(_) => Accepted::Dimension(self.reader.recipe().alphabet().dim()),
+            Err(error) => Accepted::Nothing(error.to_string()),
+        }
     }
 
     /// Returns the statement that declares the table to SQLite.
