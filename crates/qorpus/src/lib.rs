@@ -83,6 +83,7 @@ pub use qorpus_core::{
 };
 pub use qubit_order::Order;
 pub use read::corpus::Corpus;
+pub use read::host_table::add_to_connection;
 pub use read::parameters::Parameters;
 pub use read::present::Present;
 pub use read::rows::Rows;
@@ -91,6 +92,7 @@ pub use read::unitary_parts::UnitaryParts;
 pub use rusqlite::types::Value;
 pub use shards::commit::{Sealed, begin, receipt, seal};
 pub use shards::stage::built_in;
+pub use sqlite::read_only::open_read_only;
 pub use sqlite::wal::missing_wal;
 pub use tables::levels::Level;
 pub use verify::report::{RepairOptions, Verification, VerifyOptions};

@@ -4,9 +4,12 @@
 pub(crate) mod authorizer;
 pub(crate) mod chunks;
 pub(crate) mod corpus;
+pub(crate) mod host_table;
 pub(crate) mod parameters;
 pub(crate) mod pooled_file;
 pub(crate) mod present;
+pub(crate) mod record_columns;
+pub(crate) mod record_cursor;
 pub(crate) mod record_table;
 pub(crate) mod rows;
 pub(crate) mod sorted_ids;

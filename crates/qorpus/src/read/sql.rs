@@ -6,7 +6,8 @@ use crate::qubit_order::Order;
 use crate::read::authorizer::{self, Interrupt, reason};
 use crate::read::corpus::Corpus;
 use crate::read::parameters::Parameters;
-use crate::read::record_table::{ConnectedTable, RecordTable, TABLE, UNITARY_COLUMN};
+use crate::read::record_columns::UNITARY_COLUMN;
+use crate::read::record_table::{ConnectedTable, NamedTable, RecordTable, TABLE};
 use crate::read::{sql_functions, unitary_functions};
 use rusqlite::config::DbConfig;
 use rusqlite::types::Value;
@@ -100,9 +101,10 @@ impl Corpus {
         let failed = |error: rusqlite::Error| Error::Query(reason(&error));
         // SQLite's own locks must not be held while another thread forks.
         let _inside = fork::enter();
-        let table = RecordTable::new(self.clone(), order)?;
-        let names = table.names();
-        let mut connection = connect(table, interrupted).map_err(failed)?;
+        let table = RecordTable { reader: self.clone(), order };
+        let columns = table.columns()?;
+        let names = columns.names();
+        let mut connection = connect((Arc::new(table), Arc::new(columns)), interrupted).map_err(failed)?;
         let functions = [&unitary_functions::NAMES[..], &sql_functions::NAMES].concat();
         let refusal = authorizer::restrict(&mut connection, &functions).map_err(failed)?;
         let failed = |error: rusqlite::Error| Error::Query(refusal.take().unwrap_or_else(|| reason(&error)));
@@ -113,7 +115,7 @@ impl Corpus {
             return Err(Error::Usage("a query must be a single SELECT".into()));
         }
         parameters.into().bind(&mut statement)?;
-        let columns = columns(&statement);
+        let columns = selected_columns(&statement);
         if receiver.columns(&columns).is_break() {
             return Ok(());
         }
@@ -130,7 +132,7 @@ impl Corpus {
 
 /// Opens a database in memory that has the table `records` and its functions.
 fn connect(
-    table: RecordTable,
+    table: NamedTable,
     interrupted: impl FnMut() -> bool + Send + 'static,
 ) -> rusqlite::Result<Connection> {
     const MODULE: Module<'static, ConnectedTable<'static>> = Module::eponymous_only_module();
@@ -143,13 +145,13 @@ fn connect(
     let interrupt = Interrupt::new(interrupted);
     interrupt.watch(&mut connection)?;
     sql_functions::register(&connection, &interrupt)?;
-    unitary_functions::register(&connection, &table.accepted_unitaries())?;
+    unitary_functions::register(&connection, &table.0.accepted_unitaries())?;
     connection.create_module(TABLE, &MODULE, Some(table))?;
     Ok(connection)
 }
 
 /// Returns the columns of a statement's result.
-fn columns(statement: &Statement<'_>) -> Vec<SelectedColumn> {
+fn selected_columns(statement: &Statement<'_>) -> Vec<SelectedColumn> {
     let is_unitary = |column: &ColumnMetadata<'_>| {
         (column.table_name(), column.origin_name()) == (TABLE.to_str().ok(), Some(UNITARY_COLUMN))
     };
