@@ -267,6 +267,16 @@ pub(crate) enum Command {
         #[arg(long, short)]
         quiet: bool,
     },
+    /// Print the path of the SQLite extension
+    ///
+    /// Programs with their own SQLite, such as sqlite3, Python and Datasette, load the extension to
+    /// read records. It adds the table qorpus and the functions distance(a, b) and fidelity(a, b).
+    /// The extension is part of the Python package.
+    #[command(after_help = examples!(
+        "Query a corpus with Datasette":
+            "qorpus sqlite-extension | xargs -I X datasette demo.db --load-extension X",
+    ))]
+    SqliteExtension,
     /// Print a shell completion script
     #[command(after_help = examples!(
         "Bash": "qorpus completions bash >> ~/.bash_completion",

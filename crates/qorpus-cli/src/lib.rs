@@ -19,18 +19,19 @@ use clap::Parser;
 use failure::Failure;
 use std::ffi::OsString;
 use std::io::Write;
+use std::path::Path;
 use tracing_subscriber::filter::LevelFilter;
 
 /// Runs the command with these arguments and returns its exit status. The first argument is the
-/// name of the command.
-pub fn command(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+/// name of the command. `directory` has the SQLite extension, if it is installed.
+pub fn command(arguments: impl IntoIterator<Item = OsString>, directory: &Path) -> u8 {
     qorpus::report_file_limits();
     // A second command in the same process keeps the first one's subscriber.
     let subscriber = tracing_subscriber::fmt().with_max_level(LevelFilter::WARN).with_writer(std::io::stderr);
     let _ = subscriber.without_time().with_target(false).try_init();
     run::install_wait_hooks();
     let result = match cli::Arguments::try_parse_from(arguments) {
-        Ok(arguments) => run::run(arguments.command),
+        Ok(arguments) => run::run(arguments.command, directory),
         Err(usage) => {
             // Help goes to standard output, errors to standard error. A closed stream is ignored.
             let _ = usage.print();

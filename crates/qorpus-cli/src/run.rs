@@ -33,7 +33,7 @@ pub(crate) fn install_wait_hooks() {
     qorpus::set_wait_hooks(WaitHooks { should_stop: || STOP.load(Ordering::Relaxed), notify: text::warning });
 }
 
-pub(crate) fn run(command: Command) -> Result<u8, Failure> {
+pub(crate) fn run(command: Command, directory: &Path) -> Result<u8, Failure> {
     let out = &mut anstream::AutoStream::auto(io::stdout().lock());
     match command {
         Command::Generate(arguments) => generate(arguments, out),
@@ -81,6 +81,10 @@ pub(crate) fn run(command: Command) -> Result<u8, Failure> {
         Command::Repair(arguments) => repair(&arguments, out),
         Command::Export { corpus, out: file, quiet } => export(&corpus, &file, quiet, out),
         Command::Merge { out: file, inputs, quiet } => merge(&file, &inputs, quiet, out),
+        Command::SqliteExtension => {
+            writeln!(out, "{}", qorpus::sqlite_extension(directory)?.display())?;
+            Ok(0)
+        }
         Command::Completions { shell } => {
             // `generate` panics if it writes to a closed pipe itself.
             let mut script = Vec::new();

@@ -29,11 +29,15 @@ pub unsafe extern "C" fn sqlite3_extension_init(
         // The program may unload a library otherwise, whose functions are in use until it ends.
         Ok(Ok(())) => return ffi::SQLITE_OK_LOAD_PERMANENTLY,
         Ok(Err(text)) => text,
-        Err(_) => "loading Qorpus's extension failed because of a bug; please report the message above".into(),
+        Err(_) => {
+            "loading Qorpus's extension failed because of a bug; please report the message above".into()
+        }
     };
     // SAFETY: SQLite frees the message with the function that belongs to this one.
     unsafe {
-        if !message.is_null() && let Some(allocate) = (*routines).malloc {
+        if !message.is_null()
+            && let Some(allocate) = (*routines).malloc
+        {
             let room = allocate(c_int::try_from(text.len() + 1).unwrap_or(0)).cast::<u8>();
             if !room.is_null() {
                 ptr::copy_nonoverlapping(text.as_ptr(), room, text.len());
