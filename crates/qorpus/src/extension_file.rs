@@ -15,9 +15,9 @@ pub fn sqlite_extension(directory: &Path) -> Result<PathBuf> {
     if file.is_file() {
         return Ok(file);
     }
-    let text = "the SQLite extension is not installed, because this copy of Qorpus was built without it; install a \
-                wheel of Qorpus, or run 'cargo build --release --manifest-path crates/qorpus-sqlite/Cargo.toml' in \
-                Qorpus's sources and copy the file to this place";
+    let text = "the SQLite extension is not installed, because this copy of Qorpus was built without it; install \
+                the Python package, or run 'cargo build --release --manifest-path crates/qorpus-sqlite/Cargo.toml' \
+                in Qorpus's sources and copy the file to this place";
     Err(Error::Unsupported(file, text.into()))
 }
 

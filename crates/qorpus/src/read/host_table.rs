@@ -8,8 +8,8 @@ use crate::error::{Error, Result};
 use crate::qubit_order::Order;
 use crate::read::corpus::Corpus;
 use crate::read::record_columns::Columns;
-use crate::read::record_cursor::{RecordCursor, TableOf, caught, failed, plan};
-use crate::read::record_table::{OneTable, RecordTable};
+use crate::read::record_cursor::{RecordCursor, caught, failed, plan};
+use crate::read::record_source::{OneTable, RecordTable, TableOf};
 use crate::read::unitary_functions::{self, Accepted};
 use rusqlite::types::Value;
 use rusqlite::vtab::{
@@ -45,16 +45,14 @@ struct AnyTable {
 }
 
 impl AnyTable {
-    fn open(&self, path: Option<PathBuf>, order: Order) -> Result<Arc<RecordTable>> {
+    fn open(&self, path: Option<PathBuf>, order: Order, fresh: bool) -> Result<Arc<RecordTable>> {
         let main = || {
             let text = "this connection has no file; name a corpus: qorpus('demo.db')";
             self.main.clone().ok_or_else(|| Error::Usage(text.into()))
         };
         let key = (path.map_or_else(main, Ok)?, order);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, table)) = last.as_ref().filter(|(open, _)| *open == key)
-            && table.reader.len().is_ok()
-        {
+        if let Some((_, table)) = last.as_ref().filter(|(open, _)| *open == key && !fresh) {
             return Ok(table.clone());
         }
         *last = None;
@@ -66,8 +64,8 @@ impl AnyTable {
 }
 
 impl TableOf for AnyTable {
-    fn table(&self, corpus: Option<Value>, order: Option<Value>) -> Result<Arc<RecordTable>> {
-        let text = |value: Option<Value>, what| match value {
+    fn table(&self, corpus: Option<&Value>, order: Option<&Value>, fresh: bool) -> Result<Arc<RecordTable>> {
+        let text = |value: Option<&Value>, what| match value.cloned() {
             None => Ok(None),
             Some(Value::Text(text)) => Ok(Some(text)),
             Some(other) => {
@@ -79,7 +77,7 @@ impl TableOf for AnyTable {
             }
         };
         let (corpus, order) = (text(corpus, "first")?, text(order, "second")?);
-        self.open(corpus.map(PathBuf::from), order_of(order.as_deref())?)
+        self.open(corpus.map(PathBuf::from), order_of(order.as_deref())?, fresh)
     }
 }
 
@@ -155,7 +153,7 @@ impl HostTable<'_> {
             return Err(failed(Error::Usage(text.into())));
         }
         let order = order_of(order.as_deref()).map_err(failed)?;
-        let table = tables.open(path, order).map_err(failed)?;
+        let table = tables.open(path, order, true).map_err(failed)?;
         let columns = table.columns().map_err(failed)?;
         Ok(Self::new(Arc::new(OneTable(table)), columns))
     }

@@ -10,6 +10,7 @@ pub(crate) mod pooled_file;
 pub(crate) mod present;
 pub(crate) mod record_columns;
 pub(crate) mod record_cursor;
+pub(crate) mod record_source;
 pub(crate) mod record_table;
 pub(crate) mod rows;
 pub(crate) mod sorted_ids;

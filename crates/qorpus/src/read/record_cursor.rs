@@ -3,7 +3,7 @@
 use crate::corpus::ids::Ids;
 use crate::error::{Error, Result};
 use crate::read::record_columns::{CIRCUITS, Cell, Column, Columns, LABELS, UNITARIES};
-use crate::read::record_table::RecordTable;
+use crate::read::record_source::{RecordTable, TableOf};
 use crate::read::rows::Rows;
 use rusqlite::types::Value;
 use rusqlite::vtab::{Context, Filters, IndexConstraintOp, IndexInfo, VTabCursor, sqlite3_vtab_cursor};
@@ -100,11 +100,6 @@ fn take_arguments(columns: &Columns, info: &mut IndexInfo) -> Option<c_int> {
     Some(plan)
 }
 
-/// The table of a query: known when the table is connected, or determined by its arguments.
-pub(super) trait TableOf: Send + Sync {
-    fn table(&self, corpus: Option<Value>, order: Option<Value>) -> Result<Arc<RecordTable>>;
-}
-
 /// A position among the records, with some records read ahead.
 #[repr(C)]
 pub(super) struct RecordCursor<'vtab> {
@@ -192,6 +187,7 @@ impl RecordCursor<'_> {
         Ok(rows)
     }
 
+    /// Begins a query with this plan.
     fn begin(&mut self, plan: c_int, arguments: &Filters<'_>) -> rusqlite::Result<()> {
         let mut number = 0;
         let mut given = |bit| {
@@ -207,17 +203,26 @@ impl RecordCursor<'_> {
             Some(Value::Real(bound)) if !bound.is_nan() => Some((bound.max(0.0) as u64, bound < 0.0)),
             _ => None,
         });
-        let table = self.tables.table(corpus, order).map_err(failed)?;
-        let (mut start, mut end) = (0, table.reader.len().map_err(failed)?);
-        if let Some((bound, _)) = exact.or(lower) {
-            start = bound;
-        }
-        if let Some((bound, is_negative)) = exact.or(upper) {
-            end = if is_negative { 0 } else { end.min(bound.saturating_add(1)) };
-        }
-        (self.plan, self.end, self.batch) = (plan, end, MIN_BATCH);
-        self.table = Some(table.clone());
-        self.read(&table, start.min(end)).map_err(failed)
+        let start = exact.or(lower).map_or(0, |(bound, _)| bound);
+        let end = match exact.or(upper) {
+            None => u64::MAX,
+            Some((_, true)) => 0,
+            Some((bound, false)) => bound.saturating_add(1),
+        };
+        self.plan = plan;
+        let mut begin = |fresh| {
+            let table = self.tables.table(corpus.as_ref(), order.as_ref(), fresh)?;
+            self.begin_in(table, start, end)
+        };
+        begin(false).or_else(|_| begin(true)).map_err(failed)
+    }
+
+    /// Moves to the first record of `table` from `start` on, and before `end`.
+    fn begin_in(&mut self, table: Arc<RecordTable>, start: u64, end: u64) -> Result<()> {
+        (self.end, self.batch) = (end.min(table.reader.len()?), MIN_BATCH);
+        self.read(&table, start.min(self.end))?;
+        self.table = Some(table);
+        Ok(())
     }
 }
 

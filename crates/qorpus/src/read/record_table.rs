@@ -1,12 +1,8 @@
 //! The virtual table `records`: a row a record, from any source of records.
 
-use crate::error::Result;
-use crate::qubit_order::Order;
-use crate::read::corpus::Corpus;
 use crate::read::record_columns::Columns;
-use crate::read::record_cursor::{RecordCursor, TableOf, caught, plan};
-use crate::read::unitary_functions::Accepted;
-use rusqlite::types::Value;
+use crate::read::record_cursor::{RecordCursor, caught, plan};
+use crate::read::record_source::{OneTable, RecordTable};
 use rusqlite::vtab::{IndexInfo, VTab, VTabConfig, VTabConnection, sqlite3_vtab};
 use std::borrow::Cow;
 use std::ffi::CStr;
@@ -15,38 +11,6 @@ use std::sync::Arc;
 
 /// The name of the table.
 pub(crate) const TABLE: &CStr = c"records";
-
-/// A corpus as a table, with unitaries in this order of qubits.
-#[derive(Debug)]
-pub(super) struct RecordTable {
-    pub(super) reader: Arc<Corpus>,
-    pub(super) order: Order,
-}
-
-impl RecordTable {
-    /// Returns the columns that are exactly those of this corpus.
-    pub(super) fn columns(&self) -> Result<Columns> {
-        let labels: Vec<_> = self.reader.label_kinds()?.into_keys().collect();
-        Ok(Columns::of(&self.reader, &labels))
-    }
-
-    /// Returns the unitaries that functions over the table accept.
-    pub(super) fn accepted_unitaries(&self) -> Accepted {
-        match self.reader.recipe().check_unitaries() {
-            Ok(()) => Accepted::Dimension(self.reader.recipe().alphabet().dim()),
-            Err(error) => Accepted::Nothing(error.to_string()),
-        }
-    }
-}
-
-/// The one table of a cursor.
-pub(super) struct OneTable(pub(super) Arc<RecordTable>);
-
-impl TableOf for OneTable {
-    fn table(&self, _: Option<Value>, _: Option<Value>) -> Result<Arc<RecordTable>> {
-        Ok(self.0.clone())
-    }
-}
 
 /// A table with its columns.
 pub(super) type NamedTable = (Arc<RecordTable>, Arc<Columns>);

@@ -1,4 +1,4 @@
-//! SQL functions of two unitaries: how far apart they are, up to a global phase.
+//! SQL functions that compare two unitaries up to a global phase.
 
 use qorpus_core::{Complex64, Dtype};
 use rusqlite::Connection;
