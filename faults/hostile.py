@@ -1,7 +1,7 @@
 """Hostile files: every command answers correctly about a corrupted corpus, or reports the error.
 
-Each case is a good corpus with a corruption. Every command, and the Python reader and writer, open
-it in a process of their own with little memory and time. A panic, a signal, a traceback, a hang,
+Each case is a good corpus with a corruption. Every command, the Python reader and writer, and `sqlite3` with the extension
+open it in a process of their own with little memory and time. A panic, a signal, a traceback, a hang,
 memory beyond the limit and a message that is not a sentence are failures. So are a record that
 differs from the one before, any effect of foreign code, and unexpected files.
 """
@@ -132,6 +132,7 @@ class Case:
             "read": lambda at: in_a_child(lambda: self.read(at / "case.db")),
             "read in order": lambda at: in_a_child(lambda: self.read_in_order(at / "case.db")),
             "sql": lambda at: in_a_child(lambda: self.sql(at / "case.db")),
+            "sqlite extension": lambda at: self.extension(at),
             "write": lambda at: in_a_child(lambda: self.write(at / "case.db")),
         }
 
@@ -235,6 +236,19 @@ class Case:
         for number, circuit in corpus.sql("SELECT id, circuit FROM records LIMIT 700"):
             self.check(number, tuple(filter(None, circuit.split("; "))))
         corpus.sql("SELECT * FROM records WHERE id BETWEEN 60 AND 70")
+
+    def extension(self, at: Path) -> None:
+        """Read records in the SQLite of another program."""
+        load = ["-batch", "-json", "-cmd", f".load {qorpus.sqlite_extension()}", ":memory:"]
+        for query in [
+            "SELECT id, circuit, hex(unitary) AS unitary FROM qorpus('case.db') LIMIT 700",
+            "SELECT id, circuit, hex(unitary) AS unitary, labels FROM qorpus('case.db') WHERE id BETWEEN 60 AND 70",
+        ]:
+            status, out = run(at, *load, query, program="sqlite3", failure="")
+            for row in json.loads(out) if status == 0 and out else []:
+                self.check(row["id"], tuple(filter(None, row["circuit"].split("; "))), bytes.fromhex(row["unitary"]))
+        with_table = "CREATE VIRTUAL TABLE temp.records USING qorpus('case.db'); SELECT count(*) FROM records"
+        run(at, *load, with_table, program="sqlite3", failure="")
 
     def write(self, path: Path) -> None:
         with qorpus.Writer(path) as writer:

@@ -36,10 +36,11 @@ def is_sentence(text: str) -> bool:
     return len(text) <= MESSAGE_LENGTH and all(c.isprintable() or c in "\n\t" for c in text)
 
 
-def run(directory: Path, *arguments: object) -> tuple[int, str]:
-    """Run a command in the directory; return its status and output."""
+def run(directory: Path, *arguments: object, program: str | Path = COMMAND, failure: str = "error: ") -> tuple[int, str]:
+    """Run a command in the directory, or another program whose messages begin with `failure`; return its
+    status and output."""
     process = subprocess.Popen(
-        [COMMAND, *map(str, arguments)], cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [program, *map(str, arguments)], cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         preexec_fn=limit, env={"PATH": os.environ["PATH"], "HOME": str(directory), "RUST_BACKTRACE": "0"},
     )  # fmt: skip
     try:
@@ -51,7 +52,7 @@ def run(directory: Path, *arguments: object) -> tuple[int, str]:
     message, status = err.decode(errors="replace"), process.returncode
     if status < 0 or "panicked" in message or "memory allocation" in message:
         raise Misbehaviour(f"status {status}: {message[-2000:]}")
-    if status not in (0, 1, 2) or (status != 0 and not out and not message.startswith("error: ")):
+    if status not in (0, 1, 2) or (status != 0 and not out and not message.lower().startswith(failure)):
         raise Misbehaviour(f"status {status} with no error: {message[-2000:]}")
     if not is_sentence(message):
         raise Misbehaviour(f"a message that is not a sentence, {len(message)} long: {message[:200]!r}")

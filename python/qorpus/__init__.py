@@ -21,7 +21,7 @@ from qorpus._batches import Batch
 from qorpus._distinct import Found, Level
 from qorpus._drawing import Drawing
 from qorpus._jobs import distinct, generate, seal
-from qorpus._qorpus import Record, Writer, __version__, after_fork, before_fork
+from qorpus._qorpus import Record, Writer, __version__, after_fork, before_fork, sqlite_extension
 from qorpus._sql import Rows
 from qorpus.corpus import Corpus, Present, open
 from qorpus.dataset import Split
@@ -33,7 +33,7 @@ from qorpus.stream import Stream
 # fmt: off
 __all__ = [
     "Batch", "Corpus", "Drawing", "Found", "Level", "Present", "Recipe", "Record", "Rows", "Split", "Stream", "Writer",
-    "__version__", "distinct", "generate", "open", "ray", "seal",
+    "__version__", "distinct", "generate", "open", "ray", "seal", "sqlite_extension",
 ]
 # fmt: on
 __all__ += errors.__all__

@@ -161,6 +161,24 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Run a SELECT over the table of all records
+    ///
+    /// The table records has the columns id, circuit, length, unitary, a count_GATE for each gate,
+    /// and the labels. The functions distance(a, b) and fidelity(a, b) compare two unitaries up to
+    /// a global phase. Rows are printed when they are found.
+    ///
+    /// In JSON, a unitary has the form of 'qorpus show --json', and another BLOB is a string of
+    /// hexadecimal digits. In CSV, every BLOB has hexadecimal digits, and NULL is an empty field.
+    /// Ctrl-C ends the query with exit status 130.
+    #[command(after_help = examples!(
+        "The mean length of the circuits, as a table":
+            "qorpus sql demo.db \"select avg(length) from records\"",
+        "Three records as JSON, one per line":
+            "qorpus sql demo.db \"select * from records limit 3\" --json",
+        "A table of lengths as CSV":
+            "qorpus sql big/ \"select id, length from records\" --csv",
+    ))]
+    Sql(Sql),
     /// Find the shortest circuit of a unitary in a corpus made by 'qorpus distinct'
     ///
     /// Proves the answer if the entries of the unitary are accurate to 1e-9 (1e-12 if a gate is not
@@ -249,6 +267,16 @@ pub(crate) enum Command {
         #[arg(long, short)]
         quiet: bool,
     },
+    /// Print the path of the SQLite extension
+    ///
+    /// Programs with their own SQLite, such as sqlite3, Python and Datasette, load the extension to
+    /// read records. It adds the table qorpus and the functions distance(a, b) and fidelity(a, b).
+    /// The extension is part of the Python package.
+    #[command(after_help = examples!(
+        "Query a corpus with Datasette":
+            "qorpus sqlite-extension | xargs -I X datasette demo.db --load-extension X",
+    ))]
+    SqliteExtension,
     /// Print a shell completion script
     #[command(after_help = examples!(
         "Bash": "qorpus completions bash >> ~/.bash_completion",
@@ -258,6 +286,23 @@ pub(crate) enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+#[derive(Args)]
+pub(crate) struct Sql {
+    /// A corpus file, a directory of shards, or s3://BUCKET/PREFIX
+    pub(crate) corpus: PathBuf,
+    /// A single SELECT over the table records
+    pub(crate) query: String,
+    /// Order of the qubits in the indices of unitaries
+    #[arg(long, value_parser = names::parser(ORDERS, ORDER_MEANINGS), default_value = "big")]
+    pub(crate) order: Order,
+    /// Print JSON, one row per line
+    #[arg(long, conflicts_with = "csv")]
+    pub(crate) json: bool,
+    /// Print CSV, with the names of the columns in the first line
+    #[arg(long)]
+    pub(crate) csv: bool,
 }
 
 #[derive(Args)]

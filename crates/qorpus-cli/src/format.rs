@@ -60,6 +60,25 @@ pub(crate) fn per_second(rate: f64) -> String {
     }
 }
 
+/// Formats a number with the fewest digits that give it again, as JSON writes it.
+pub(crate) fn number(value: f64) -> String {
+    match serde_json::Number::from_f64(value) {
+        Some(number) => number.to_string(),
+        // JSON has no infinity. Every reader rounds this number to it, as SQLite does.
+        None if value > 0.0 => "9e999".into(),
+        None => "-9e999".into(),
+    }
+}
+
+/// Formats bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

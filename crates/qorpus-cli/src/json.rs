@@ -2,7 +2,7 @@
 
 use crate::format::places;
 use qorpus::core::Gate;
-use qorpus::{Corpus, Found, Machine, Plan, Recipe, Record, Sealed, Summary, Way};
+use qorpus::{Complex64, Corpus, Found, Machine, Plan, Recipe, Record, Sealed, Summary, Way};
 use serde_json::{Map, Value, json};
 
 /// Returns the result of looking for a unitary.
@@ -138,19 +138,24 @@ pub fn summary(summary: &Summary) -> Value {
 
 /// Returns a record, its numbers with round-trip precision.
 pub(crate) fn record(recipe: &Recipe, record: &Record) -> Value {
-    let entries: Vec<[f64; 2]> = record.unitary.iter().map(|entry| [entry.re, entry.im]).collect();
     let text = recipe.alphabet().text(&record.circuit, &record.angles);
     let letters = || text.split("; ").filter(|letter| !letter.is_empty()).collect::<Vec<_>>();
     let mut value = json!({
         "id": record.id,
         "circuit": recipe.space().has_circuits().then(letters),
-        "unitary": recipe.has_unitaries().then(|| entries.chunks(recipe.alphabet().dim()).collect::<Vec<_>>()),
+        "unitary": recipe.has_unitaries().then(|| entries(&record.unitary, recipe.alphabet().dim())),
         "labels": record.labels,
     });
     if recipe.alphabet().has_free_angles() {
         value["angles"] = json!(record.angles);
     }
     value
+}
+
+/// Returns the rows of a matrix, each entry as [re, im].
+pub(crate) fn entries(matrix: &[Complex64], dim: usize) -> Value {
+    let entries: Vec<[f64; 2]> = matrix.iter().map(|entry| [entry.re, entry.im]).collect();
+    json!(entries.chunks(dim).collect::<Vec<_>>())
 }
 
 fn recipe_value(recipe: &Recipe) -> Value {

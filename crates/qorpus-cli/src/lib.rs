@@ -9,6 +9,7 @@ pub mod json;
 pub mod names;
 mod progress;
 mod recipe;
+mod rows;
 mod run;
 mod text;
 mod warnings;
@@ -19,15 +20,16 @@ use clap::Parser;
 use failure::Failure;
 use std::ffi::OsString;
 use std::io::Write;
+use std::path::Path;
 
 /// Runs the command with these arguments and returns its exit status. The first argument is the
-/// name of the command.
-pub fn command(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+/// name of the command. `directory` has the SQLite extension, if it is installed.
+pub fn command(arguments: impl IntoIterator<Item = OsString>, directory: &Path) -> u8 {
     qorpus::report_file_limits();
     warnings::show();
     run::install_wait_hooks();
     let result = match cli::Arguments::try_parse_from(arguments) {
-        Ok(arguments) => run::run(arguments.command),
+        Ok(arguments) => run::run(arguments.command, directory),
         Err(usage) => {
             // Help goes to standard output, errors to standard error. A closed stream is ignored.
             let _ = usage.print();

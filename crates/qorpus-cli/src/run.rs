@@ -1,14 +1,16 @@
 //! Commands: call the library, and show the result.
 
-use crate::cli::{Arguments, Command, Find, Generate, Repair, Verify};
+use crate::cli::{Arguments, Command, Find, Generate, Repair, Sql, Verify};
 use crate::distinct::DistinctArguments;
 use crate::failure::{Failure, INTERRUPTED};
 use crate::progress::{Bar, LevelBar};
+use crate::rows::RowPrinter;
 use crate::{json, text};
 use clap::CommandFactory;
 use qorpus::{Corpus, CorpusFile, Order, Outcome, WaitHooks};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -31,7 +33,7 @@ pub(crate) fn install_wait_hooks() {
     qorpus::set_wait_hooks(WaitHooks { should_stop: || STOP.load(Ordering::Relaxed), notify: text::warning });
 }
 
-pub(crate) fn run(command: Command) -> Result<u8, Failure> {
+pub(crate) fn run(command: Command, directory: &Path) -> Result<u8, Failure> {
     let out = &mut anstream::AutoStream::auto(io::stdout().lock());
     match command {
         Command::Generate(arguments) => generate(arguments, out),
@@ -65,6 +67,7 @@ pub(crate) fn run(command: Command) -> Result<u8, Failure> {
             out.flush()?;
             shown.map(|()| 0)
         }
+        Command::Sql(arguments) => sql(&arguments, &mut io::BufWriter::new(out)),
         Command::Seal { directory, json } => {
             let sealed = qorpus::seal(&directory)?;
             if json {
@@ -78,6 +81,10 @@ pub(crate) fn run(command: Command) -> Result<u8, Failure> {
         Command::Repair(arguments) => repair(&arguments, out),
         Command::Export { corpus, out: file, quiet } => export(&corpus, &file, quiet, out),
         Command::Merge { out: file, inputs, quiet } => merge(&file, &inputs, quiet, out),
+        Command::SqliteExtension => {
+            writeln!(out, "{}", qorpus::sqlite_extension(directory)?.display())?;
+            Ok(0)
+        }
         Command::Completions { shell } => {
             // `generate` panics if it writes to a closed pipe itself.
             let mut script = Vec::new();
@@ -118,6 +125,24 @@ fn show(
         }
     }
     Ok(())
+}
+
+fn sql(arguments: &Sql, out: &mut dyn Write) -> Result<u8, Failure> {
+    stop_on_interrupt();
+    let corpus = Arc::new(opened(&arguments.corpus)?);
+    let mut printer = match arguments {
+        Sql { json: true, .. } => RowPrinter::json(out, &corpus),
+        Sql { csv: true, .. } => RowPrinter::csv(out),
+        _ => RowPrinter::table(out),
+    };
+    let is_stopped = || STOP.load(Ordering::Relaxed);
+    let selected = corpus.select_into(arguments.order, &arguments.query, &[], is_stopped, &mut printer);
+    // Rows before an error are shown.
+    printer.finish()?;
+    match selected {
+        Err(qorpus::Error::Query(_)) if is_stopped() => Ok(INTERRUPTED),
+        selected => Ok(selected.map(|()| 0)?),
+    }
 }
 
 fn export(corpus: &Path, file: &Path, quiet: bool, out: &mut dyn Write) -> Result<u8, Failure> {

@@ -425,12 +425,30 @@ pub(crate) fn record(out: &mut dyn Write, recipe: &Recipe, record: &Record) -> R
 }
 
 /// Escapes control characters, so that a label cannot send commands to the terminal.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let mut plain = String::new();
     for c in text.chars() {
         if c.is_control() { plain.extend(c.escape_default()) } else { plain.push(c) }
     }
     plain
+}
+
+/// Prints the heads of a table's columns.
+pub(crate) fn heads(out: &mut dyn Write, names: &[String], widths: &[usize], is_text: &[bool]) -> Result<()> {
+    writeln!(out, "{NAME}{}{NAME:#}", line(names, widths, is_text))
+}
+
+/// Prints a row of a table: texts stand left, numbers right.
+pub(crate) fn cells(out: &mut dyn Write, row: &[String], widths: &[usize], is_text: &[bool]) -> Result<()> {
+    writeln!(out, "{}", line(row, widths, is_text))
+}
+
+fn line(cells: &[String], widths: &[usize], is_text: &[bool]) -> String {
+    let cells = cells.iter().zip(widths).zip(is_text).map(|((cell, &width), is_text)| match is_text {
+        true => format!("{cell:<width$}"),
+        false => format!("{cell:>width$}"),
+    });
+    cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
 }
 
 /// Formats a complex number with four decimals, without parts that round to zero.

@@ -23,15 +23,41 @@ mod unitary_parts;
 mod waiting;
 mod writer;
 
+use errors::OrRaise;
 use pyo3::prelude::*;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// Run the `qorpus` command with these arguments, and return its exit status.
 #[pyfunction]
 fn command(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
-    let status = py.detach(|| qorpus_cli::command(std::iter::once("qorpus".into()).chain(arguments)));
+    let (arguments, directory) = (std::iter::once("qorpus".into()).chain(arguments), directory(py));
+    let status = py.detach(|| qorpus_cli::command(arguments, &directory));
     waiting::attend();
     status
+}
+
+/// Return the path of the loadable SQLite extension.
+///
+/// Programs with their own SQLite load it to read records, such as `sqlite3`, Datasette, or Python
+/// with `sqlite3.Connection.load_extension`.
+///
+/// Raises:
+///     qorpus.Error: This copy of Qorpus was built without it.
+///
+/// Examples:
+///     >>> import qorpus
+///     >>> print(qorpus.sqlite_extension())
+///     /...libqorpus_sqlite.so
+#[pyfunction]
+fn sqlite_extension(py: Python<'_>) -> PyResult<OsString> {
+    qorpus::sqlite_extension(&directory(py)).map(PathBuf::into_os_string).or_raise(py)
+}
+
+/// Returns the directory of the package; empty if Python does not know it.
+fn directory(py: Python<'_>) -> PathBuf {
+    let module = py.import("qorpus._qorpus").and_then(|module| module.filename()?.extract::<PathBuf>());
+    module.ok().and_then(|file| Some(file.parent()?.to_owned())).unwrap_or_default()
 }
 
 /// Close handles and locks before a fork.
@@ -64,7 +90,8 @@ mod _qorpus {
     use super::record::{Origin, Record};
     #[pymodule_export]
     use super::{
-        after_fork, arguments::ordered, before_fork, command, shuffle::shuffled, writer::close_writers,
+        after_fork, arguments::ordered, before_fork, command, shuffle::shuffled, sqlite_extension,
+        writer::close_writers,
     };
     #[pymodule_export]
     use super::{

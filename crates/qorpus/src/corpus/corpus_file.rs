@@ -13,7 +13,7 @@ use crate::sqlite::connection::{self, Access, FileKind, RecipeIdentity, StoredRe
 use crate::sqlite::failure::sqlite_on;
 use crate::sqlite::layout::Layout;
 use crate::sqlite::mmap::PublishedMapping;
-use crate::sqlite::{guard, wal};
+use crate::sqlite::{guard, read_only, wal};
 use crate::tables::chunks::totals;
 use crate::tables::claims;
 use crate::tables::label_names::label_names;
@@ -114,6 +114,11 @@ impl CorpusFile {
         let path = absolute(path.as_ref())?;
         // Before SQLite creates a new WAL. The result is kept for the whole process.
         let missing = wal::is_missing(&path);
+        if missing && read_only::is_on() {
+            // This process cannot remove the new WAL again, which would hide the loss from others.
+            let text = "a process that only reads would hide it";
+            return Err(Error::NoWal(wal::warning(&path), Box::new(Error::Unsupported(path, text.into()))));
+        }
         let connection = connect(&path).map_err(|error| {
             if missing { Error::NoWal(wal::warning(&path), Box::new(error)) } else { error }
         })?;

@@ -3,7 +3,7 @@
 
 use crate::os::sidecar_lock::{self, SidecarLock, if_free};
 use crate::sqlite::connection::{self, Access, BusyTimeout};
-use crate::sqlite::wal;
+use crate::sqlite::{read_only, wal};
 use rusqlite::Connection;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -17,6 +17,9 @@ pub(super) const SHORT_TIMEOUT: Duration = Duration::from_millis(100);
 /// This is optional: if it is not possible at once, the two wait for each other's short
 /// transactions.
 pub(super) fn enable_wal(path: &Path, reader: &Connection) {
+    if read_only::is_on() {
+        return;
+    }
     let mode = reader.pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0));
     if mode.is_ok_and(|mode| mode != "wal") {
         if_free(path, || {
@@ -33,7 +36,7 @@ pub(super) fn enable_wal(path: &Path, reader: &Connection) {
 /// Leaves WAL mode if this is the last reader and no writer is left, so that a single file remains.
 pub(super) fn leave_wal(path: &Path, reader: &Connection) {
     // A file that lacks its WAL stays marked, until a writer accepts it.
-    if !is_mode(reader, "wal") || wal::is_found(path) || sidecar_lock::is_held(path) {
+    if read_only::is_on() || !is_mode(reader, "wal") || wal::is_found(path) || sidecar_lock::is_held(path) {
         return;
     }
     if let Ok(lock) = SidecarLock::open(path)

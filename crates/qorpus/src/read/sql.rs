@@ -6,23 +6,54 @@ use crate::qubit_order::Order;
 use crate::read::authorizer::{self, Interrupt, reason};
 use crate::read::corpus::Corpus;
 use crate::read::parameters::Parameters;
-use crate::read::record_table::{ConnectedTable, RecordTable};
-use crate::read::sql_functions;
-use qorpus_core::{Complex64, Dtype};
-use rusqlite::Connection;
+use crate::read::record_columns::UNITARY_COLUMN;
+use crate::read::record_source::RecordTable;
+use crate::read::record_table::{ConnectedTable, NamedTable, TABLE};
+use crate::read::{sql_functions, unitary_functions};
 use rusqlite::config::DbConfig;
-use rusqlite::functions::FunctionFlags;
-use rusqlite::types::{Value, ValueRef};
+use rusqlite::types::Value;
 use rusqlite::vtab::{Module, escape_double_quote};
+use rusqlite::{ColumnMetadata, Connection, Statement};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// The result of a query: its columns and rows.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Selection {
     /// The names of the columns.
     pub columns: Vec<String>,
     /// The rows, a value for each column.
     pub rows: Vec<Vec<Value>>,
+}
+
+/// A column of a query's result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SelectedColumn {
+    /// The name, which need not be unique.
+    pub name: String,
+    /// Whether it is the column `unitary` of the table, so that its BLOBs are unitaries of the
+    /// corpus.
+    pub is_unitary: bool,
+}
+
+/// A receiver of the result of a query. Each method returns whether to continue.
+pub trait RowReceiver {
+    /// Receives the columns, before the first row.
+    fn columns(&mut self, columns: &[SelectedColumn]) -> ControlFlow<()>;
+    /// Receives a row, a value for each column.
+    fn row(&mut self, row: Vec<Value>) -> ControlFlow<()>;
+}
+
+impl RowReceiver for Selection {
+    fn columns(&mut self, columns: &[SelectedColumn]) -> ControlFlow<()> {
+        self.columns = columns.iter().map(|column| column.name.clone()).collect();
+        ControlFlow::Continue(())
+    }
+
+    fn row(&mut self, row: Vec<Value>) -> ControlFlow<()> {
+        self.rows.push(row);
+        ControlFlow::Continue(())
+    }
 }
 
 impl Corpus {
@@ -50,41 +81,32 @@ impl Corpus {
         parameters: impl Into<Parameters>,
         interrupted: impl FnMut() -> bool + Send + 'static,
     ) -> Result<Selection> {
-        const MODULE: Module<'static, ConnectedTable<'static>> = Module::eponymous_only_module();
+        let mut selection = Selection::default();
+        self.select_into(order, query, parameters, interrupted, &mut selection)?;
+        Ok(selection)
+    }
+
+    /// Runs one `SELECT` as [`select`](Corpus::select) does, and passes each row to `receiver` when
+    /// it is found, so that a result may be larger than memory. The receiver must not fork.
+    ///
+    /// # Errors
+    /// As [`select`](Corpus::select). Rows found before an error have been received.
+    pub fn select_into(
+        self: &Arc<Corpus>,
+        order: Order,
+        query: &str,
+        parameters: impl Into<Parameters>,
+        interrupted: impl FnMut() -> bool + Send + 'static,
+        receiver: &mut dyn RowReceiver,
+    ) -> Result<()> {
         let failed = |error: rusqlite::Error| Error::Query(reason(&error));
         // SQLite's own locks must not be held while another thread forks.
         let _inside = fork::enter();
-        let mut connection = Connection::open_in_memory().map_err(failed)?;
-        // An unknown name in double quotes would be a text, and a condition on it would hold for
-        // every record or for none.
-        for option in [DbConfig::SQLITE_DBCONFIG_DQS_DML, DbConfig::SQLITE_DBCONFIG_DQS_DDL] {
-            connection.set_db_config(option, false).map_err(failed)?;
-        }
-        let interrupt = Interrupt::new(interrupted);
-        interrupt.watch(&mut connection).map_err(failed)?;
-        sql_functions::register(&connection, &interrupt).map_err(failed)?;
-        let (dim, table) = (self.recipe().alphabet().dim(), RecordTable::new(self.clone(), order)?);
-        let without = self.recipe().check_unitaries().err().map(|error| error.to_string());
-        let names = table.names();
-        connection.create_module(c"records", &MODULE, Some(table)).map_err(failed)?;
-        let own = [("fidelity", fidelity as fn(f64) -> f64), ("distance", distance)];
-        for (name, function) in own {
-            let flags = FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_UTF8;
-            let without = without.clone();
-            connection
-                .create_scalar_function(name, 2, flags, move |context| {
-                    if let Some(reason) = &without {
-                        return Err(rusqlite::Error::UserFunctionError(reason.clone().into()));
-                    }
-                    let [a, b] = [0, 1].map(|argument| entries(context.get_raw(argument), dim));
-                    Ok(match (a?, b?) {
-                        (Some(a), Some(b)) => Some(function(overlap(&a, &b) / dim as f64)),
-                        _ => None,
-                    })
-                })
-                .map_err(failed)?;
-        }
-        let functions: Vec<_> = own.iter().map(|(name, _)| *name).chain(sql_functions::NAMES).collect();
+        let table = RecordTable { reader: self.clone(), order };
+        let columns = table.columns()?;
+        let names = columns.names();
+        let mut connection = connect((Arc::new(table), Arc::new(columns)), interrupted).map_err(failed)?;
+        let functions = [&unitary_functions::NAMES[..], &sql_functions::NAMES].concat();
         let refusal = authorizer::restrict(&mut connection, &functions).map_err(failed)?;
         let failed = |error: rusqlite::Error| Error::Query(refusal.take().unwrap_or_else(|| reason(&error)));
         let mut statement = connection.prepare(query).map_err(|error| {
@@ -94,15 +116,50 @@ impl Corpus {
             return Err(Error::Usage("a query must be a single SELECT".into()));
         }
         parameters.into().bind(&mut statement)?;
-        let columns: Vec<String> = statement.column_names().map(Into::into).collect();
-        let width = columns.len();
-        let rows = statement
-            .raw_query()
-            .mapped(|row| (0..width).map(|column| row.get(column)).collect())
-            .collect::<rusqlite::Result<_>>()
-            .map_err(failed)?;
-        Ok(Selection { columns, rows })
+        let columns = selected_columns(&statement);
+        if receiver.columns(&columns).is_break() {
+            return Ok(());
+        }
+        let mut rows = statement.raw_query();
+        while let Some(row) = rows.next().map_err(failed)? {
+            let values = (0..columns.len()).map(|column| row.get(column)).collect::<rusqlite::Result<_>>();
+            if receiver.row(values.map_err(failed)?).is_break() {
+                break;
+            }
+        }
+        Ok(())
     }
+}
+
+/// Opens a database in memory that has the table `records` and its functions.
+fn connect(
+    table: NamedTable,
+    interrupted: impl FnMut() -> bool + Send + 'static,
+) -> rusqlite::Result<Connection> {
+    const MODULE: Module<'static, ConnectedTable<'static>> = Module::eponymous_only_module();
+    let mut connection = Connection::open_in_memory()?;
+    // An unknown name in double quotes would be a text, and a condition on it would hold for every
+    // record or for none.
+    for option in [DbConfig::SQLITE_DBCONFIG_DQS_DML, DbConfig::SQLITE_DBCONFIG_DQS_DDL] {
+        connection.set_db_config(option, false)?;
+    }
+    let interrupt = Interrupt::new(interrupted);
+    interrupt.watch(&mut connection)?;
+    sql_functions::register(&connection, &interrupt)?;
+    unitary_functions::register(&connection, &table.0.accepted_unitaries())?;
+    connection.create_module(TABLE, &MODULE, Some(table))?;
+    Ok(connection)
+}
+
+/// Returns the columns of a statement's result.
+fn selected_columns(statement: &Statement<'_>) -> Vec<SelectedColumn> {
+    let is_unitary = |column: &ColumnMetadata<'_>| {
+        (column.table_name(), column.origin_name()) == (TABLE.to_str().ok(), Some(UNITARY_COLUMN))
+    };
+    let columns = statement.columns_with_metadata();
+    columns
+        .map(|column| SelectedColumn { is_unitary: is_unitary(&column), name: column.name().into() })
+        .collect()
 }
 
 /// Adds the likely columns to a reason about an unknown column.
@@ -138,34 +195,4 @@ fn with_columns(reason: String, names: &[String]) -> String {
 fn quoted(name: &str) -> String {
     let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     if is_plain { name.to_owned() } else { format!("\"{}\"", escape_double_quote(name)) }
-}
-
-/// Returns |tr(A†B)|.
-fn overlap(a: &[Complex64], b: &[Complex64]) -> f64 {
-    let trace: Complex64 = a.iter().zip(b).map(|(a, b)| a.conj() * b).sum();
-    trace.re.hypot(trace.im)
-}
-
-fn fidelity(overlap: f64) -> f64 {
-    overlap * overlap
-}
-
-fn distance(overlap: f64) -> f64 {
-    (1.0 - overlap).max(0.0).sqrt()
-}
-
-/// Returns the unitary passed to an SQL function, of either precision; `None` for NULL.
-fn entries(value: ValueRef<'_>, dim: usize) -> rusqlite::Result<Option<Vec<Complex64>>> {
-    let refused = |what: String| {
-        let text =
-            format!("a unitary must be a BLOB of {} or {} bytes, not {what}", dim * dim * 16, dim * dim * 8);
-        Err(rusqlite::Error::UserFunctionError(text.into()))
-    };
-    match value {
-        ValueRef::Null => Ok(None),
-        ValueRef::Blob(bytes) if bytes.len() == dim * dim * 16 => Ok(Some(Dtype::Complex128.decode(bytes))),
-        ValueRef::Blob(bytes) if bytes.len() == dim * dim * 8 => Ok(Some(Dtype::Complex64.decode(bytes))),
-        ValueRef::Blob(bytes) => refused(format!("of {}", bytes.len())),
-        other => refused(format!("{:?}", other.data_type())),
-    }
 }

@@ -5,7 +5,7 @@ use crate::hex::hex;
 use crate::paths::{COMPANIONS, beside, wal_path};
 use crate::remedy::brief;
 use crate::sqlite::failure::{sqlite, sqlite_on};
-use crate::sqlite::{guard, schema};
+use crate::sqlite::{guard, read_only, schema};
 use qorpus_core::{Codec, FORMAT_VERSION, Recipe};
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
@@ -36,6 +36,10 @@ pub(crate) const MAX_VALUE_BYTES: i32 = 64 << 20;
 /// The timeout for SQLite's own locks, in milliseconds: a backstop for the sidecar lock.
 const BUSY_TIMEOUT_MS: u64 = 300_000;
 
+/// The same in a process that only reads: the program's own connection may be the one that holds the
+/// lock, on this very thread.
+const READ_ONLY_TIMEOUT_MS: u64 = 5_000;
+
 /// The timeout of a connection for SQLite's own locks, shared with its busy handler.
 #[derive(Debug, Clone)]
 pub(crate) struct BusyTimeout(Arc<AtomicU64>);
@@ -63,7 +67,7 @@ pub(crate) enum Access {
 
 /// Opens an untrusted SQLite file: no triggers, views or functions in it ever run.
 pub(crate) fn open(path: &Path, access: Access) -> Result<(Connection, BusyTimeout)> {
-    check_version()?;
+    check_version(path, access)?;
     guard::install();
     if access != Access::Create {
         path.metadata().map_err(io(path, LOOK_FOR))?;
@@ -71,10 +75,15 @@ pub(crate) fn open(path: &Path, access: Access) -> Result<(Connection, BusyTimeo
     check_plain(path)?;
     let failed = sqlite(path, "open it");
     // Also for reading, since the journal of a killed writer must be rolled back first.
-    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mode = match read_only::is_on() {
+        true => OpenFlags::SQLITE_OPEN_READ_ONLY,
+        false => OpenFlags::SQLITE_OPEN_READ_WRITE,
+    };
+    let mut flags = mode | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     flags.set(OpenFlags::SQLITE_OPEN_CREATE, access == Access::Create);
     let mut connection = Connection::open_with_flags(path, flags).map_err(&failed)?;
-    let busy_timeout = BusyTimeout(Arc::new(AtomicU64::new(BUSY_TIMEOUT_MS)));
+    let timeout = if read_only::is_on() { READ_ONLY_TIMEOUT_MS } else { BUSY_TIMEOUT_MS };
+    let busy_timeout = BusyTimeout(Arc::new(AtomicU64::new(timeout)));
     let limit = busy_timeout.clone();
     let mut waited = 0;
     let handler = move |attempt: i32| {
@@ -157,8 +166,13 @@ pub(crate) fn bound_cache(connection: &Connection, path: &Path) -> Result<()> {
 }
 
 /// Refuses a version of SQLite that can lose committed pages when several connections write and
-/// checkpoint one WAL.
-fn check_version() -> Result<()> {
+/// checkpoint one WAL. A process that only reads does neither.
+fn check_version(path: &Path, access: Access) -> Result<()> {
+    if read_only::is_on() {
+        let text = "this process only reads corpora; write with the qorpus command or package";
+        let refused = Err(Error::Unsupported(path.into(), text.into()));
+        return if access == Access::Read { Ok(()) } else { refused };
+    }
     match rusqlite::version_number() {
         3_052_000 | ..3_051_003 => Err(Error::UnsafeSqlite(rusqlite::version().into())),
         _ => Ok(()),

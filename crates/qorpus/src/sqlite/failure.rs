@@ -4,6 +4,7 @@
 use crate::error::{Error, io, not_a_corpus};
 use crate::paths::{COMPANIONS, beside};
 use crate::remedy::remedy;
+use crate::sqlite::read_only;
 use nix::unistd::{AccessFlags, access};
 use rusqlite::{Connection, ErrorCode};
 use std::fs::File;
@@ -38,6 +39,7 @@ fn system_error(connection: &Connection) -> Option<i32> {
 /// Converts an error of SQLite into one that names the file and the action.
 pub(crate) fn sqlite(path: &Path, action: &'static str) -> impl Fn(rusqlite::Error) -> Error {
     move |source| match source.sqlite_error_code() {
+        Some(ErrorCode::ReadOnly) if let Some(found) = read_only::refused(path, &source) => found,
         Some(ErrorCode::DiskFull) => Error::DiskFull(path.into()),
         Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied)
             if let Some(found) = refusal(path) =>

@@ -8,5 +8,6 @@ pub(crate) mod failure;
 pub(crate) mod guard;
 pub(crate) mod layout;
 pub(crate) mod mmap;
+pub(crate) mod read_only;
 pub(crate) mod schema;
 pub(crate) mod wal;
