@@ -12,6 +12,7 @@ mod recipe;
 mod run;
 mod text;
 
+pub use cli::View;
 pub use progress::{Bar, LevelBar};
 
 use clap::Parser;
@@ -20,16 +21,19 @@ use std::ffi::OsString;
 use std::io::Write;
 use tracing_subscriber::filter::LevelFilter;
 
+/// Serves a corpus to a browser until it is interrupted, and returns the exit status.
+pub type Viewer<'a> = &'a dyn Fn(&View) -> u8;
+
 /// Runs the command with these arguments and returns its exit status. The first argument is the
-/// name of the command.
-pub fn command(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+/// name of the command. Only the Python package has a viewer.
+pub fn command(arguments: impl IntoIterator<Item = OsString>, viewer: Option<Viewer<'_>>) -> u8 {
     qorpus::report_file_limits();
     // A second command in the same process keeps the first one's subscriber.
     let subscriber = tracing_subscriber::fmt().with_max_level(LevelFilter::WARN).with_writer(std::io::stderr);
     let _ = subscriber.without_time().with_target(false).try_init();
     run::install_wait_hooks();
     let result = match cli::Arguments::try_parse_from(arguments) {
-        Ok(arguments) => run::run(arguments.command),
+        Ok(arguments) => run::run(arguments.command, viewer),
         Err(usage) => {
             // Help goes to standard output, errors to standard error. A closed stream is ignored.
             let _ = usage.print();

@@ -4,7 +4,7 @@ use crate::cli::{Arguments, Command, Find, Generate, Repair, Verify};
 use crate::distinct::DistinctArguments;
 use crate::failure::{Failure, INTERRUPTED};
 use crate::progress::{Bar, LevelBar};
-use crate::{json, text};
+use crate::{Viewer, json, text};
 use clap::CommandFactory;
 use qorpus::{Corpus, CorpusFile, Order, Outcome, WaitHooks};
 use std::io::{self, Write};
@@ -31,7 +31,7 @@ pub(crate) fn install_wait_hooks() {
     qorpus::set_wait_hooks(WaitHooks { should_stop: || STOP.load(Ordering::Relaxed), notify: text::warning });
 }
 
-pub(crate) fn run(command: Command) -> Result<u8, Failure> {
+pub(crate) fn run(command: Command, viewer: Option<Viewer<'_>>) -> Result<u8, Failure> {
     let out = &mut anstream::AutoStream::auto(io::stdout().lock());
     match command {
         Command::Generate(arguments) => generate(arguments, out),
@@ -78,6 +78,7 @@ pub(crate) fn run(command: Command) -> Result<u8, Failure> {
         Command::Repair(arguments) => repair(&arguments, out),
         Command::Export { corpus, out: file, quiet } => export(&corpus, &file, quiet, out),
         Command::Merge { out: file, inputs, quiet } => merge(&file, &inputs, quiet, out),
+        Command::View(arguments) => viewer.map(|view| view(&arguments)).ok_or(Failure::NoViewer),
         Command::Completions { shell } => {
             // `generate` panics if it writes to a closed pipe itself.
             let mut script = Vec::new();

@@ -25,13 +25,30 @@ mod writer;
 
 use pyo3::prelude::*;
 use std::ffi::OsString;
+use std::sync::OnceLock;
 
-/// Run the `qorpus` command with these arguments, and return its exit status.
+/// Run the `qorpus` command with these arguments, and return its exit status. `qorpus view` calls
+/// `view(corpus, port, open)`, which returns it.
 #[pyfunction]
-fn command(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
-    let status = py.detach(|| qorpus_cli::command(std::iter::once("qorpus".into()).chain(arguments)));
+#[pyo3(signature = (arguments, view=None))]
+fn command(py: Python<'_>, arguments: Vec<OsString>, view: Option<Py<PyAny>>) -> PyResult<u8> {
+    let failure = OnceLock::new();
+    let status = py.detach(|| {
+        let call = |view: &Py<PyAny>, asked: &qorpus_cli::View| {
+            waiting::attend();
+            let served =
+                Python::attach(|py| view.call1(py, (&asked.corpus, asked.port, asked.open))?.extract(py));
+            served.unwrap_or_else(|error| {
+                let _ = failure.set(error);
+                1
+            })
+        };
+        let viewer = view.as_ref().map(|view| move |asked: &qorpus_cli::View| call(view, asked));
+        let viewer = viewer.as_ref().map(|viewer| viewer as qorpus_cli::Viewer<'_>);
+        qorpus_cli::command(std::iter::once("qorpus".into()).chain(arguments), viewer)
+    });
     waiting::attend();
-    status
+    failure.into_inner().map_or(Ok(status), Err)
 }
 
 /// Close handles and locks before a fork.
