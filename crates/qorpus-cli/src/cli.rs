@@ -271,6 +271,7 @@ pub(crate) enum Command {
     },
 }
 
+/// The corpus that `qorpus view` serves, and how.
 #[derive(Args)]
 pub struct View {
     /// A corpus file, a directory of shards, s3://BUCKET/PREFIX, or the JSON file of a recipe

@@ -34,11 +34,12 @@ use std::sync::OnceLock;
 fn command(py: Python<'_>, arguments: Vec<OsString>, view: Option<Py<PyAny>>) -> PyResult<u8> {
     let failure = OnceLock::new();
     let status = py.detach(|| {
-        let call = |view: &Py<PyAny>, asked: &qorpus_cli::View| {
+        let call = |view: &Py<PyAny>, asked: &qorpus_cli::View| -> u8 {
             waiting::attend();
-            let served =
-                Python::attach(|py| view.call1(py, (&asked.corpus, asked.port, asked.open))?.extract(py));
-            served.unwrap_or_else(|error| {
+            let status = Python::attach(|py| {
+                view.call1(py, (&asked.corpus, asked.port, asked.open))?.extract::<u8>(py)
+            });
+            status.unwrap_or_else(|error| {
                 let _ = failure.set(error);
                 1
             })

@@ -15,7 +15,7 @@ from pluggy import HookimplMarker
 hookimpl = HookimplMarker("datasette")
 
 
-@hookimpl
+@hookimpl  # type: ignore[untyped-decorator]
 def register_routes(datasette: Any) -> list[tuple[str, Any]]:
     """Add the pages, if a corpus is configured."""
     from qorpus.view.site import Site
@@ -29,7 +29,7 @@ def register_routes(datasette: Any) -> list[tuple[str, Any]]:
     return Site(source, alone="hosts" in settings).routes()
 
 
-@hookimpl
+@hookimpl  # type: ignore[untyped-decorator]
 def asgi_wrapper(datasette: Any) -> Any:
     """Refuse requests that are not from this machine's user, where `qorpus view` serves."""
     from qorpus.view.access import Access
@@ -38,7 +38,7 @@ def asgi_wrapper(datasette: Any) -> Any:
     return (lambda app: Access(app, hosts)) if hosts else (lambda app: app)
 
 
-@hookimpl
+@hookimpl  # type: ignore[untyped-decorator]
 def menu_links(datasette: Any) -> list[dict[str, str]]:
     """Add the corpus to Datasette's menu."""
     return [{"href": datasette.urls.path("/corpus"), "label": "Corpus"}] if "corpus" in _settings(datasette) else []

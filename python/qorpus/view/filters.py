@@ -36,7 +36,11 @@ class Filter(NamedTuple):
         name = self.key.removeprefix(LABEL).removeprefix("count_")
         if self.text is not None:
             return f"{name} = {self.text}"
-        return f"{name} = {self.low:g}" if self.low == self.high else f"{name} from {self.low:.5g} to {self.high:.5g}"
+        if self.low == self.high:
+            return f"{name} = {_short(self.low)}"
+        if self.low == 1 and self.key.startswith("count_") and self.high >= (1 << 31) - 1:
+            return f"with {name}"
+        return f"{name} from {_short(self.low)} to {_short(self.high)}"
 
     @property
     def column(self) -> str:
@@ -83,7 +87,8 @@ class Filters:
     @property
     def where(self) -> tuple[str, list[Any]]:
         """The condition in SQL, and its parameters; levels are ranges of ids."""
-        parts, values = ["true"], []
+        parts: list[str] = ["true"]
+        values: list[Any] = []
         for one in self.all:
             if one.text is not None:
                 parts.append(f"{one.column} = ?")
@@ -114,6 +119,10 @@ class Filters:
     def url_without(self, one: Filter) -> str:
         """Return the address without a condition."""
         return _url([(other.key, other.value) for other in self.all if other != one])
+
+
+def _short(number: float) -> str:
+    return f"{number:,}" if isinstance(number, int) else f"{number:.5g}"
 
 
 def _number(text: str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Any
 
 import qorpus
@@ -11,27 +12,30 @@ from qorpus.view import sample
 from qorpus.view.card import card
 from qorpus.view.filters import Filters
 from qorpus.view.page import Page
+from qorpus.view.source import ids_at
 
 if TYPE_CHECKING:
     from qorpus.view.site import Site
 
-#: Records of the first page.
-RECORDS = 8
+#: Records, and histograms of labels, of the first page.
+RECORDS, LABELS = 8, 7
 
 
 async def page(site: Site, request: Any) -> Page:
     """Build the first page of a corpus."""
     source, ranges, taken = site.source, await site.ranges(), await site.sample()
     facts = await asyncio.to_thread(_facts, source.records)
-    first = await asyncio.to_thread(lambda: source.at(ranges.ids(range(min(RECORDS, len(ranges)))).tolist()))
-    histograms = [sample.level_histogram(source) or sample.length_histogram(taken)]
-    gates = sample.gate_histograms(source, taken)
+    first = await asyncio.to_thread(source.at, ids_at(ranges, 0, RECORDS))
+    lengths = sample.level_histogram(source) or sample.length_histogram(taken)
+    gates = sample.gate_histogram(source, taken)
+    labels = sample.label_histograms(source, taken)
     shown = {
         "facts": _lines(source.records, facts),
-        "recipe": source.records._recipe_text,
-        "histograms": [one for one in histograms if one],
-        "gates": gates,
-        "labels": sample.label_histograms(source, taken),
+        "recipe": re.sub(r"\b\d{5,}(?= (random|Clifford|Haar))", lambda count: f"{int(count[0]):,}", source.records._recipe_text),
+        "histograms": [one for one in (lengths, gates, *labels[:LABELS]) if one],
+        "counted": [*(["lengths"] if lengths and not source.levels else []), *(["gates"] if gates else [])],
+        "labelled": len(taken.labels),
+        "more_labels": max(0, len(labels) - LABELS),
         "taken": taken,
         "filters": Filters(source, []),
         "cards": [card(record) for record in first],

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 #: Rows that a page shows, and rows of JSON by default and at most.
 ROWS, MOST_ROWS = 100, 10_000
 
-#: Unitaries that a page draws.
-MAPS = 25
+#: Unitaries that a page draws, and characters of a circuit.
+MAPS, CIRCUIT = 25, 400
 
 
 async def page(site: Site, request: Any) -> Page:
@@ -61,7 +61,7 @@ def _table(site: Site, columns: list[str], rows: list[tuple[Any, ...]]) -> list[
             elif name == "id" and isinstance(value, int) and value >= 0:
                 cell |= {"id": value, "text": f"{value:,}"}
             elif name == "circuit" and isinstance(value, str):
-                cell["code"] = True
+                cell |= {"code": True, "text": text(value, CIRCUIT)}
             line.append(cell)
         table.append(line)
     return table

@@ -13,7 +13,7 @@ from qorpus.errors import MissingRecord
 from qorpus.view.card import as_json, text
 from qorpus.view.page import Page
 from qorpus.view.records import whole_number
-from qorpus.view.source import Source, place_from
+from qorpus.view.source import Source, ids_at, place_from
 
 if TYPE_CHECKING:
     from qorpus._ranges import Ranges
@@ -31,7 +31,7 @@ async def page(site: Site, request: Any) -> Page:
     id = whole_number(request.url_vars["id"], "The id of a record")
     source, ranges = site.source, await site.ranges()
     place = place_from(ranges, id)
-    if place >= len(ranges) or int(ranges.ids(range(place, place + 1))[0]) != id:
+    if ids_at(ranges, place, 1) != [id]:
         raise MissingRecord(f"there is no record {id:,}{_existing(ranges)}")
     record, tableau = await asyncio.to_thread(_read, source, id)
     level = next((level for level in source.levels if id in level.ids), None)
@@ -46,7 +46,7 @@ async def page(site: Site, request: Any) -> Page:
         "shown_labels": [(name, text(value)) for name, value in record.labels.items()][:LABELS],
         "level": level,
         "neighbours": {
-            name: int(ranges.ids(range(at, at + 1))[0]) if 0 <= at < len(ranges) else None
+            name: ids_at(ranges, at, 1)[0] if 0 <= at < len(ranges) else None
             for name, at in {"first": 0, "previous": place - 1, "next": place + 1, "last": len(ranges) - 1}.items()
         },
     }

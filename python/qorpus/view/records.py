@@ -11,10 +11,9 @@ from qorpus.view.card import as_json, card
 from qorpus.view.filters import Filters
 from qorpus.view.page import Page
 from qorpus.view.refusal import Refusal
-from qorpus.view.source import place_from
+from qorpus.view.source import ids_at, place_from
 
 if TYPE_CHECKING:
-    from qorpus._ranges import Ranges
     from qorpus.view.site import Site
 
 #: Records of a page.
@@ -35,9 +34,9 @@ async def page(site: Site, request: Any) -> Page:
         previous = None
     else:
         place = place_from(ranges, first)
-        ids = _ids(ranges, place, RECORDS)
-        following = None if place + len(ids) >= len(ranges) else int(ranges.ids(range(place + len(ids), place + len(ids) + 1))[0])
-        previous = _ids(ranges, max(0, place - RECORDS), 1)[0] if 0 < place and len(ranges) else None
+        ids = ids_at(ranges, place, RECORDS)
+        following = None if place + len(ids) >= len(ranges) else ids_at(ranges, place + len(ids), 1)[0]
+        previous = ids_at(ranges, max(0, place - RECORDS), 1)[0] if 0 < place and len(ranges) else None
         looked = {}
     read = await asyncio.to_thread(source.at, ids)
     data = {"records": [as_json(record) for record in read], "next": following, "looked_at": looked or None}
@@ -47,7 +46,7 @@ async def page(site: Site, request: Any) -> Page:
         "cards": [card(record) for record in read], "total": len(ranges), "taken": taken,
         "facets": [one for one in [
             sample.level_histogram(source) or sample.length_histogram(taken),
-            *sample.gate_histograms(source, taken),
+            *(one._replace(title=f"Number of {one.title}") for one in sample.gate_histograms(source, taken)),
             *sample.label_histograms(source, taken),
         ] if one],
     }  # fmt: skip
@@ -63,8 +62,3 @@ def whole_number(text: str, name: str) -> int:
 
 def _pairs(request: Any) -> list[tuple[str, str]]:
     return [(key, value) for key in request.args for value in request.args.getlist(key)]
-
-
-def _ids(ranges: Ranges, place: int, most: int) -> list[int]:
-    ids: list[int] = ranges.ids(range(place, min(place + most, len(ranges)))).tolist()
-    return ids

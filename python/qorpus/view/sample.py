@@ -21,15 +21,21 @@ RUNS, RUN_RECORDS, LETTERS = 64, 256, 2_000_000
 #: Records whose labels are counted.
 LABELLED = 1024
 
-#: Bars of a histogram.
-MAX_BARS = 16
+#: Labels of enumerations that are sets of letters, as bits.
+MASKS = ("first_letters", "last_letters")
+
+#: Bars of a histogram, of values and of gates.
+MAX_BARS, MAX_GATES = 16, 40
+
+#: More letters than a circuit has.
+MOST_LETTERS = (1 << 31) - 1
 
 
 class Bar(NamedTuple):
     """One value or range of a histogram, and the filter for its records."""
 
     name: str
-    count: int
+    records: int
     filter: Filter
 
 
@@ -43,10 +49,10 @@ class Histogram(NamedTuple):
 
     def share(self, bar: Bar) -> float:
         """Return the length of a bar, of at most 1."""
-        most = max(one.count for one in self.bars)
+        most = max(one.records for one in self.bars)
         if not most:
             return 0.0
-        return math.log1p(bar.count) / math.log1p(most) if self.is_log else bar.count / most
+        return math.log1p(bar.records) / math.log1p(most) if self.is_log else bar.records / most
 
 
 class Sample(NamedTuple):
@@ -114,6 +120,17 @@ def length_histogram(taken: Sample) -> Histogram | None:
     return None if taken.lengths is None else _numbers("Length", "length", taken.lengths)
 
 
+def gate_histogram(source: Source, taken: Sample) -> Histogram | None:
+    """Count the records of a sample that have each gate."""
+    if taken.gates is None:
+        return None
+    bars = []
+    for place, gate in enumerate(source.records.gates):
+        counts = taken.gates[:, place]
+        bars.append(Bar(gate, int((counts > 0).sum()), Filter(f"count_{gate}", 1, MOST_LETTERS)))
+    return Histogram("Records with a gate", bars[:MAX_GATES])
+
+
 def gate_histograms(source: Source, taken: Sample) -> list[Histogram]:
     """Count, for each gate, its numbers of letters in a sample."""
     if taken.gates is None:
@@ -125,6 +142,8 @@ def label_histograms(source: Source, taken: Sample) -> list[Histogram]:
     """Count the values of each label that was appended, in a sample."""
     histograms = []
     for name in source.records.label_types() if taken.labels else ():
+        if source.levels and name in MASKS:
+            continue
         values = [labels[name] for labels in taken.labels if labels.get(name) is not None]
         if values and all(isinstance(value, int | float) for value in values):
             histograms.append(_numbers(name, LABEL + name, np.array(values, np.float64)))
@@ -138,17 +157,19 @@ def label_histograms(source: Source, taken: Sample) -> list[Histogram]:
 def _numbers(title: str, key: str, values: NDArray[Any]) -> Histogram:
     """Count numbers: each by itself if they are few, or in ranges."""
     values = values[np.isfinite(values)]
+    if values.size and (values == np.trunc(values)).all() and np.abs(values).max() < 1 << 53:
+        values = values.astype(np.int64)
     distinct, counts = np.unique(values, return_counts=True)
     if len(distinct) <= MAX_BARS:
         pairs = zip(distinct.tolist(), counts.tolist(), strict=True)
-        return Histogram(title, [Bar(f"{value:g}", count, Filter(key, value, value)) for value, count in pairs])
+        return Histogram(title, [Bar(f"{value:,}" if isinstance(value, int) else f"{value:g}", count, Filter(key, value, value)) for value, count in pairs])
     if np.issubdtype(values.dtype, np.integer):
         width = -(-int(distinct[-1] - distinct[0] + 1) // MAX_BARS)
         lows = range(int(distinct[0]), int(distinct[-1]) + 1, width)
         bars = []
         for low in lows:
-            count = int(counts[(distinct >= low) & (distinct < low + width)].sum())
-            bars.append(Bar(f"{low}–{low + width - 1}", count, Filter(key, low, low + width - 1)))
+            records = int(counts[(distinct >= low) & (distinct < low + width)].sum())
+            bars.append(Bar(f"{low:,}–{low + width - 1:,}" if width > 1 else f"{low:,}", records, Filter(key, low, low + width - 1)))
         return Histogram(title, bars)
     heights, edges = np.histogram(values, bins=MAX_BARS)
     bars = []

@@ -43,7 +43,11 @@ async def page(site: Site, request: Any) -> Page:
         asked = list(wanted.letters) if wanted.letters is not None else wanted.unitary
         data["find"] = await site.workers.run("find", asked)
     if wanted.circuit is not None and wanted.letters is not None and not source.is_enumeration:
-        found, came = await site.workers.run("scan", *_same_circuit(source, wanted.letters), first, stop, RECORDS)
+        shortest, longest = source.records.lengths
+        if shortest <= len(wanted.letters) <= longest or source.records.is_appended:
+            found, came = await site.workers.run("scan", *_same_circuit(source, wanted.letters), first, stop, RECORDS)
+        else:
+            found, came = [], stop
         data["same_circuit"] = {"ids": found, "first": first, "last": came - 1, "ended": came >= stop}
     if wanted.unitary is not None and source.records.has_unitaries:
         pairs, came = await site.workers.run("nearest", wanted.unitary, first, stop, RECORDS)
@@ -66,7 +70,8 @@ def _same_circuit(source: Any, letters: tuple[str, ...]) -> tuple[str, list[Any]
 
 def _pictures(site: Site, data: dict[str, Any], wanted: Target) -> dict[str, Any]:
     """Draw the target and the records that were found."""
-    source, shown = site.source, {}
+    source = site.source
+    shown: dict[str, Any] = {}
     if wanted.letters is not None:
         shown["drawing"] = Drawing(wanted.letters, source.records.qubits).box(200)
     if wanted.unitary is not None:

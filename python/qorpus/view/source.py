@@ -100,6 +100,12 @@ def place_from(ranges: Ranges, id: int) -> int:
     return int(ranges.places(np.array([max(id, int(ranges.starts[index]))]))[0])
 
 
+def ids_at(ranges: Ranges, place: int, most: int) -> list[int]:
+    """Return the ids at a place and after it."""
+    ids: list[int] = ranges.ids(np.arange(place, min(place + most, len(ranges)))).tolist()
+    return ids
+
+
 def _opened(path: str) -> qorpus.Corpus | qorpus.Recipe:
     if not path.endswith(".json") or not os.path.isfile(path):
         return qorpus.open(path)
