@@ -33,31 +33,68 @@ def heat_map(unitary: NDArray[Any]) -> str:
         >>> heat_map(np.eye(2)).count("<rect")
         4
     """
+    rects, side, top, name = _grid(unitary, PIXELS, MAX_CELLS, hover=True)
+    return _svg(side + LEGEND, side, name, f"{rects}{_frame(0, 0, side, side)}{_legend(side + 16, side, f'{top:.2g}')}")
+
+
+def cells(unitary: NDArray[Any], pixels: int, most: int, hover: bool) -> str:
+    """Draw a square matrix as `heat_map` does, without a legend.
+
+    Args:
+        unitary: the matrix.
+        pixels: the width, about.
+        most: the most cells of a side.
+        hover: whether hovering shows the numbers.
+
+    Examples:
+        >>> from qorpus._heat_map import cells
+        >>> cells(np.eye(2), 72, most=16, hover=False).count("<rect")
+        4
+    """
+    rects, side, _, name = _grid(unitary, pixels, most, hover)
+    return _svg(side + 2, side, name, rects + _frame(0, 0, side, side))
+
+
+def legend(pixels: int) -> str:
+    """Draw the legend of several maps, whose largest magnitudes differ.
+
+    Examples:
+        >>> from qorpus._heat_map import legend
+        >>> legend(72).startswith("<svg")
+        True
+    """
+    return _svg(LEGEND - 16, pixels, "Legend: hue is the phase, opacity the magnitude", _legend(2, pixels, "max"))
+
+
+def _grid(unitary: NDArray[Any], pixels: int, most: int, hover: bool) -> tuple[str, int, float, str]:
+    """Return the cells of a map, its side, the largest magnitude and the accessible name."""
     dim = len(unitary)
-    count = min(dim, MAX_CELLS)
-    width, size = dim // count, max(5, PIXELS // count)
+    count = min(dim, most)
+    width, size = dim // count, max(4 if pixels < PIXELS else 5, pixels // count)
     blocks = unitary.reshape(count, width, count, width).swapaxes(1, 2).reshape(count, count, -1)
     largest = np.abs(np.nan_to_num(blocks)).argmax(axis=2)
     entries = np.take_along_axis(blocks, largest[..., None], axis=2)[..., 0]
     top = float(np.abs(np.nan_to_num(entries)).max()) or 1.0
-    cells = []
+    rects = []
     for (row, column), place in np.ndenumerate(largest):
         entry = complex(entries[row, column])
         known = entry if cmath.isfinite(entry) else 0j
         at = f"[{row * width + place // width}, {column * width + place % width}]"
-        cells.append(
+        rects.append(
             f"<rect x='{column * size}' y='{row * size}' width='{size}' height='{size}' fill='{colour(cmath.phase(known))}' "
-            f"fill-opacity='{min(abs(known) / top, 1.0):.3g}'><title>{at} {entry:.4g}</title></rect>"
+            f"fill-opacity='{min(abs(known) / top, 1.0):.3g}'>{f'<title>{at} {entry:.4g}</title>' if hover else ''}</rect>"
         )
-    side = size * count
     name = f"Heat map of a unitary with {dim} rows: hue is the phase, opacity the magnitude, at most {top:.3g}"
     if width > 1:
         name += f"; a cell is the largest of {width} by {width} entries"
+    return "".join(rects), size * count, top, name
+
+
+def _svg(width: float, side: float, name: str, inner: str) -> str:
     return (
-        f"<svg xmlns='http://www.w3.org/2000/svg' width='{side + LEGEND}' height='{side + 2}' "
-        f"viewBox='-1 -1 {side + LEGEND} {side + 2}' role='img' aria-label='{escape(name)}' "
-        f"font-family='ui-sans-serif,system-ui,sans-serif' font-size='11' style='display:block'>{''.join(cells)}"
-        f"{_frame(0, 0, side, side)}{_legend(side, top)}</svg>"
+        f"<svg xmlns='http://www.w3.org/2000/svg' width='{width}' height='{side + 2}' "
+        f"viewBox='-1 -1 {width} {side + 2}' role='img' aria-label='{escape(name)}' "
+        f"font-family='ui-sans-serif,system-ui,sans-serif' font-size='11' style='display:block'>{inner}</svg>"
     )
 
 
@@ -93,10 +130,10 @@ def _frame(x: float, y: float, width: float, height: float) -> str:
     return f"<path d='M{x:g} {y:g}h{width:g}v{height:g}h{-width:g}z' fill='none' stroke='currentColor' stroke-opacity='.4'/>"
 
 
-def _legend(side: float, top: float) -> str:
+def _legend(left: float, side: float, top: str) -> str:
     """Draw the scales of phase and magnitude, as high as the map without their captions."""
     height, parts = side - 18, []
-    phases, magnitudes = side + 16, side + 68
+    phases, magnitudes = left, left + 52
     for step in range(STEPS):
         y, tall = height * step / STEPS, height / STEPS
         share = 1 - (step + 0.5) / STEPS
@@ -104,7 +141,7 @@ def _legend(side: float, top: float) -> str:
         parts.append(f"<path d='M{magnitudes} {y:g}h10v{tall:g}h-10z' fill='currentColor' fill-opacity='{share:.3g}'/>")
     texts = [
         (phases + 14, 8, "π"), (phases + 14, height / 2 + 4, "0"), (phases + 14, height, "−π"),
-        (phases - 2, side - 1, "phase"), (magnitudes + 14, 8, f"{top:.2g}"), (magnitudes + 14, height, "0"),
+        (phases - 2, side - 1, "phase"), (magnitudes + 14, 8, top), (magnitudes + 14, height, "0"),
         (magnitudes - 2, side - 1, "magnitude"),
     ]  # fmt: skip
     parts.extend(f"<text x='{x:g}' y='{y:g}' fill='currentColor'>{text}</text>" for x, y, text in texts)

@@ -277,6 +277,17 @@ pub(crate) enum Command {
             "qorpus sqlite-extension | xargs -I X datasette demo.db --load-extension X",
     ))]
     SqliteExtension,
+    /// Look at a corpus in a browser
+    ///
+    /// Serves pages about the corpus on this machine alone, until Ctrl-C: its records with their
+    /// circuits and unitaries drawn, search, and SQL. Changes nothing. Needs the Python package with
+    /// its extra 'view': pip install 'qorpus[view]'.
+    #[command(after_help = examples!(
+        "On a free port, which is printed": "qorpus view demo.db",
+        "On port 8001, and open the browser": "qorpus view demo.db --port 8001 --open",
+        "A recipe, whose records are computed": "qorpus view recipe.json",
+    ))]
+    View(View),
     /// Print a shell completion script
     #[command(after_help = examples!(
         "Bash": "qorpus completions bash >> ~/.bash_completion",
@@ -286,6 +297,19 @@ pub(crate) enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+/// The corpus that `qorpus view` serves, and how.
+#[derive(Args)]
+pub struct View {
+    /// A corpus file, a directory of shards, s3://BUCKET/PREFIX, or the JSON file of a recipe
+    pub corpus: PathBuf,
+    /// Port of 127.0.0.1 [default: a free one]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
+    /// Open the page in the browser
+    #[arg(long)]
+    pub open: bool,
 }
 
 #[derive(Args)]

@@ -12,6 +12,8 @@ pub(crate) enum Failure {
     Library(qorpus::Error),
     /// An error while writing to standard output.
     Output(io::Error),
+    /// `qorpus view` without the Python package, which has the pages.
+    NoViewer,
 }
 
 impl Failure {
@@ -42,6 +44,10 @@ impl fmt::Display for Failure {
         match self {
             Failure::Library(error) => error.fmt(f),
             Failure::Output(error) => write!(f, "cannot write to standard output: {error}"),
+            Failure::NoViewer => f.write_str(
+                "'qorpus view' comes with the Python package; pip install 'qorpus[view]', and run the qorpus that \
+                 it installs",
+            ),
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::distinct::DistinctArguments;
 use crate::failure::{Failure, INTERRUPTED};
 use crate::progress::{Bar, LevelBar};
 use crate::rows::RowPrinter;
-use crate::{json, text};
+use crate::{Installation, json, text};
 use clap::CommandFactory;
 use qorpus::{Corpus, CorpusFile, Order, Outcome, WaitHooks};
 use std::io::{self, Write};
@@ -33,7 +33,7 @@ pub(crate) fn install_wait_hooks() {
     qorpus::set_wait_hooks(WaitHooks { should_stop: || STOP.load(Ordering::Relaxed), notify: text::warning });
 }
 
-pub(crate) fn run(command: Command, directory: &Path) -> Result<u8, Failure> {
+pub(crate) fn run(command: Command, installation: Installation<'_>) -> Result<u8, Failure> {
     let out = &mut anstream::AutoStream::auto(io::stdout().lock());
     match command {
         Command::Generate(arguments) => generate(arguments, out),
@@ -82,9 +82,10 @@ pub(crate) fn run(command: Command, directory: &Path) -> Result<u8, Failure> {
         Command::Export { corpus, out: file, quiet } => export(&corpus, &file, quiet, out),
         Command::Merge { out: file, inputs, quiet } => merge(&file, &inputs, quiet, out),
         Command::SqliteExtension => {
-            writeln!(out, "{}", qorpus::sqlite_extension(directory)?.display())?;
+            writeln!(out, "{}", qorpus::sqlite_extension(installation.directory)?.display())?;
             Ok(0)
         }
+        Command::View(arguments) => installation.viewer.map(|view| view(&arguments)).ok_or(Failure::NoViewer),
         Command::Completions { shell } => {
             // `generate` panics if it writes to a closed pipe itself.
             let mut script = Vec::new();

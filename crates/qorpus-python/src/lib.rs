@@ -27,14 +27,32 @@ use errors::OrRaise;
 use pyo3::prelude::*;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
-/// Run the `qorpus` command with these arguments, and return its exit status.
+/// Run the `qorpus` command with these arguments, and return its exit status. `qorpus view` calls
+/// `view(corpus, port, open)`, which returns it.
 #[pyfunction]
-fn command(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
-    let (arguments, directory) = (std::iter::once("qorpus".into()).chain(arguments), directory(py));
-    let status = py.detach(|| qorpus_cli::command(arguments, &directory));
+#[pyo3(signature = (arguments, view=None))]
+fn command(py: Python<'_>, arguments: Vec<OsString>, view: Option<Py<PyAny>>) -> PyResult<u8> {
+    let (failure, directory) = (OnceLock::new(), directory(py));
+    let status = py.detach(|| {
+        let call = |view: &Py<PyAny>, asked: &qorpus_cli::View| -> u8 {
+            waiting::attend();
+            let status = Python::attach(|py| {
+                view.call1(py, (&asked.corpus, asked.port, asked.open))?.extract::<u8>(py)
+            });
+            status.unwrap_or_else(|error| {
+                let _ = failure.set(error);
+                1
+            })
+        };
+        let viewer = view.as_ref().map(|view| move |asked: &qorpus_cli::View| call(view, asked));
+        let viewer = viewer.as_ref().map(|viewer| viewer as qorpus_cli::Viewer<'_>);
+        let installation = qorpus_cli::Installation { directory: &directory, viewer };
+        qorpus_cli::command(std::iter::once("qorpus".into()).chain(arguments), installation)
+    });
     waiting::attend();
-    status
+    failure.into_inner().map_or(Ok(status), Err)
 }
 
 /// Return the path of the loadable SQLite extension.
