@@ -5,10 +5,9 @@
 use crate::distinct::DistinctArguments;
 use crate::names::{self, DURABILITIES, DURABILITY_MEANINGS, ORDER_MEANINGS, ORDERS};
 use crate::recipe::Recipe;
+use crate::verify::{Repair, Verify};
 use clap::{Args, Parser, Subcommand};
-use qorpus::{
-    Durability, FindOptions, GenerateOptions, Order, Part, PlanOptions, RepairOptions, Target, VerifyOptions,
-};
+use qorpus::{Durability, FindOptions, GenerateOptions, Order, Part, PlanOptions, Target};
 use std::path::PathBuf;
 
 /// The examples at the end of a command's help: a line of explanation and a command, for each.
@@ -403,8 +402,8 @@ pub(crate) struct GenerateJob {
     /// Directory on a local disk in which shards are built before they are copied to OUT [default:
     /// OUT, or the cache for a bucket]
     ///
-    /// Required on network file systems, where SQLite cannot lock files. It needs space for one
-    /// shard.
+    /// Required on network file systems, where SQLite cannot lock files. It needs space for
+    /// a shard for every two threads.
     #[arg(long, value_name = "LOCALDIR")]
     stage: Option<PathBuf>,
     /// Start even if the corpus needs more space than the file system has free
@@ -458,45 +457,5 @@ impl Machine {
     pub(crate) fn options(self) -> PlanOptions {
         let Machine { jobs, cores, disk_rate, directory } = self;
         PlanOptions { jobs, cores, disk_rate, directory }
-    }
-}
-
-#[derive(Args)]
-pub(crate) struct Verify {
-    /// A corpus file, a directory of shards, or s3://BUCKET/PREFIX
-    pub(crate) corpus: PathBuf,
-    /// Fraction of the records to recompute, 0 to 1; checksums are always checked
-    #[arg(long, value_name = "FRACTION", default_value_t = VerifyOptions::default().sample)]
-    sample: f64,
-    /// Number of worker threads [default: one per core]
-    #[arg(long, short, value_name = "N")]
-    jobs: Option<usize>,
-    /// Print no progress
-    #[arg(long, short)]
-    pub(crate) quiet: bool,
-}
-
-impl Verify {
-    pub(crate) fn options(&self) -> VerifyOptions {
-        VerifyOptions { sample: self.sample, jobs: self.jobs }
-    }
-}
-
-#[derive(Args)]
-pub(crate) struct Repair {
-    #[command(flatten)]
-    pub(crate) verify: Verify,
-    /// Directory on a local disk in which shards are built before they are copied to the corpus
-    /// [default: CORPUS, or the cache for a bucket]
-    ///
-    /// Required on network file systems, where SQLite cannot lock files. It needs space for one
-    /// shard.
-    #[arg(long, value_name = "LOCALDIR")]
-    stage: Option<PathBuf>,
-}
-
-impl Repair {
-    pub(crate) fn options(&self) -> RepairOptions {
-        RepairOptions { verify: self.verify.options(), stage: self.stage.clone() }
     }
 }

@@ -12,6 +12,7 @@ mod recipe;
 mod rows;
 mod run;
 mod text;
+mod verify;
 mod warnings;
 
 pub use cli::View;

@@ -1,10 +1,11 @@
 //! Commands: call the library, and show the result.
 
-use crate::cli::{Arguments, Command, Find, Generate, Repair, Sql, Verify};
+use crate::cli::{Arguments, Command, Find, Generate, Sql};
 use crate::distinct::DistinctArguments;
 use crate::failure::{Failure, INTERRUPTED};
 use crate::progress::{Bar, LevelBar};
 use crate::rows::RowPrinter;
+use crate::verify::{Repair, Verify};
 use crate::{Installation, json, text};
 use clap::CommandFactory;
 use qorpus::{Corpus, CorpusFile, Order, Outcome, WaitHooks};
@@ -45,7 +46,7 @@ pub(crate) fn run(command: Command, installation: Installation<'_>) -> Result<u8
             if json {
                 writeln!(out, "{:#}", json::plan(&recipe, &plan))?;
             } else {
-                text::plan(out, &recipe, &plan)?;
+                text::plan::plan(out, &recipe, &plan)?;
             }
             Ok(0)
         }
@@ -56,7 +57,7 @@ pub(crate) fn run(command: Command, installation: Installation<'_>) -> Result<u8
             if json {
                 writeln!(out, "{:#}", json::info(&corpus, &summary, unsealed.as_ref()))?;
             } else {
-                text::info(out, &corpus, &summary, unsealed.as_ref())?;
+                text::info::info(out, &corpus, &summary, unsealed.as_ref())?;
             }
             Ok(0)
         }
@@ -73,7 +74,7 @@ pub(crate) fn run(command: Command, installation: Installation<'_>) -> Result<u8
             if json {
                 writeln!(out, "{:#}", json::sealed(&sealed))?;
             } else {
-                text::sealed(out, &directory, &sealed)?;
+                text::job::sealed(out, &directory, &sealed)?;
             }
             Ok(u8::from(!sealed.missing.is_empty()))
         }
@@ -105,7 +106,7 @@ fn find(arguments: &Find, out: &mut dyn Write) -> Result<u8, Failure> {
     if arguments.json {
         writeln!(out, "{}", json::found(corpus.recipe(), &found))?;
     } else {
-        text::found(out, corpus.recipe(), &found)?;
+        text::find::found(out, corpus.recipe(), &found)?;
     }
     Ok(if is_stopped() { INTERRUPTED } else { 0 })
 }
@@ -122,7 +123,7 @@ fn show(
         if json {
             writeln!(out, "{}", json::record(corpus.recipe(), &record))?;
         } else {
-            text::record(out, corpus.recipe(), &record)?;
+            text::record::record(out, corpus.recipe(), &record)?;
         }
     }
     Ok(())
@@ -162,7 +163,7 @@ fn export(corpus: &Path, file: &Path, quiet: bool, out: &mut dyn Write) -> Resul
         return Ok(INTERRUPTED);
     }
     if !quiet {
-        text::done(out, file, "exported", done, None, None, start.elapsed())?;
+        text::job::done(out, file, "exported", done, None, None, start.elapsed())?;
     }
     Ok(0)
 }
@@ -174,11 +175,11 @@ fn merge(file: &Path, inputs: &[PathBuf], quiet: bool, out: &mut dyn Write) -> R
     let (outcome, progress) = qorpus::merge(file, inputs, &STOP, &mut |progress| bar.show(progress))?;
     bar.clear();
     if outcome == Outcome::Interrupted {
-        text::interrupted(out, file, file, progress)?;
+        text::job::interrupted(out, file, file, progress)?;
         return Ok(INTERRUPTED);
     }
     if !quiet {
-        text::done(out, file, "merged", progress.made, Some(progress), None, start.elapsed())?;
+        text::job::done(out, file, "merged", progress.made, Some(progress), None, start.elapsed())?;
     }
     Ok(0)
 }
@@ -201,19 +202,27 @@ fn generate(arguments: Generate, out: &mut dyn Write) -> Result<u8, Failure> {
     bar.clear();
     let (outcome, progress) = result?;
     if outcome == Outcome::Interrupted {
-        text::interrupted(out, &arguments.out, &qorpus::built_in(&arguments.out, &options)?, progress)?;
+        text::job::interrupted(out, &arguments.out, &qorpus::built_in(&arguments.out, &options)?, progress)?;
         return Ok(INTERRUPTED);
     }
     if !arguments.quiet {
         if let Some(idle) = progress.idle {
-            text::idle(out, &arguments.out, idle)?;
+            text::job::idle(out, &arguments.out, idle)?;
             return Ok(0);
         }
         // The progress of a part of a directory counts the records of the part.
         let part = arguments.job.part.filter(|_| qorpus::is_sharded(&arguments.out));
-        text::done(out, &arguments.out, "generated", progress.made, Some(progress), part, start.elapsed())?;
+        text::job::done(
+            out,
+            &arguments.out,
+            "generated",
+            progress.made,
+            Some(progress),
+            part,
+            start.elapsed(),
+        )?;
         if part.is_some() {
-            text::seal_next(out, &arguments.out)?;
+            text::job::seal_next(out, &arguments.out)?;
         }
     }
     Ok(0)
@@ -230,12 +239,12 @@ fn distinct(arguments: &DistinctArguments, out: &mut dyn Write) -> Result<u8, Fa
     bar.clear();
     let (outcome, progress) = result?;
     if outcome == Outcome::Interrupted {
-        text::enumeration_interrupted(out, &arguments.out, &progress)?;
+        text::enumeration::enumeration_interrupted(out, &arguments.out, &progress)?;
         return Ok(INTERRUPTED);
     }
     if !arguments.quiet {
         let corpus = CorpusFile::open(&arguments.out)?;
-        text::levels(out, (&corpus.levels()?, corpus.is_group()?), &progress, start.elapsed())?;
+        text::enumeration::levels(out, (&corpus.levels()?, corpus.is_group()?), &progress, start.elapsed())?;
     }
     Ok(0)
 }
@@ -255,7 +264,7 @@ fn repair(arguments: &Repair, out: &mut dyn Write) -> Result<u8, Failure> {
         || found.totals == Some(false)
         || found.wal_missing;
     if is_repaired && !found.interrupted {
-        text::repaired(out, &found)?;
+        text::verification::repaired(out, &found)?;
         return verify(&arguments.verify, out);
     }
     show_found(&arguments.verify, &found, out)
@@ -263,7 +272,7 @@ fn repair(arguments: &Repair, out: &mut dyn Write) -> Result<u8, Failure> {
 
 fn show_found(arguments: &Verify, found: &qorpus::Verification, out: &mut dyn Write) -> Result<u8, Failure> {
     let reader = Corpus::open(std::slice::from_ref(&arguments.corpus))?;
-    text::verification(out, &arguments.corpus, reader.recipe(), found)?;
+    text::verification::verification(out, &arguments.corpus, reader.recipe(), found)?;
     Ok(if found.interrupted { INTERRUPTED } else { u8::from(!found.is_clean()) })
 }
 

@@ -31,10 +31,10 @@ impl<'a> Table<'a> {
         }
         let names = std::mem::take(&mut self.names);
         if !names.is_empty() {
-            text::heads(self.out, &names, &self.widths, &self.is_text)?;
+            text::columns::heads(self.out, &names, &self.widths, &self.is_text)?;
         }
         let (widths, is_text) = (&self.widths, &self.is_text);
-        self.kept.drain(..).try_for_each(|row| text::cells(self.out, &row, widths, is_text))
+        self.kept.drain(..).try_for_each(|row| text::columns::cells(self.out, &row, widths, is_text))
     }
 }
 
