@@ -24,7 +24,7 @@ def run(*command):
 
 
 def test_benchmarks_are_found():
-    expected = "baseline cliffords constraints criterion distinct free_angles gym haar peers scaling tableaus unitaries"
+    expected = "baseline clifford_classes cliffords constraints criterion distinct free_angles gym haar peers scaling tableaus unitaries"
     assert BENCHMARKS == [f"{name}.py" for name in expected.split()]
     script = (ROOT / "scripts/bench").read_text()
     assert all(f"benches/{name}" in script for name in BENCHMARKS)
