@@ -36,9 +36,9 @@ pub(crate) const MAX_VALUE_BYTES: i32 = 64 << 20;
 /// The timeout for SQLite's own locks, in milliseconds: a backstop for the sidecar lock.
 const BUSY_TIMEOUT_MS: u64 = 300_000;
 
-/// The same in a process that only reads: the program's own connection may be the one that holds the
-/// lock, on this very thread.
-const READ_ONLY_TIMEOUT_MS: u64 = 5_000;
+/// That timeout in a process that only reads. There the program's own connection, on this very thread,
+/// may hold the lock.
+const READ_ONLY_TIMEOUT_MS: u32 = 5_000;
 
 /// The timeout of a connection for SQLite's own locks, shared with its busy handler.
 #[derive(Debug, Clone)]
@@ -82,8 +82,24 @@ pub(crate) fn open(path: &Path, access: Access) -> Result<(Connection, BusyTimeo
     let mut flags = mode | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     flags.set(OpenFlags::SQLITE_OPEN_CREATE, access == Access::Create);
     let mut connection = Connection::open_with_flags(path, flags).map_err(&failed)?;
-    let timeout = if read_only::is_on() { READ_ONLY_TIMEOUT_MS } else { BUSY_TIMEOUT_MS };
-    let busy_timeout = BusyTimeout(Arc::new(AtomicU64::new(timeout)));
+    let busy_timeout = wait_for_locks(&mut connection).map_err(&failed)?;
+    let failed = |error| sqlite_on(&connection, path, "open it")(error);
+    restrict(&connection).map_err(failed)?;
+    if access == Access::Read {
+        connection.pragma_update(None, "query_only", true).map_err(failed)?;
+        map(&connection).map_err(failed)?;
+    }
+    Ok((connection, busy_timeout))
+}
+
+/// Lets a connection wait for SQLite's own locks.
+fn wait_for_locks(connection: &mut Connection) -> rusqlite::Result<BusyTimeout> {
+    let busy_timeout = BusyTimeout(Arc::new(AtomicU64::new(BUSY_TIMEOUT_MS)));
+    if read_only::is_on() {
+        // The program's SQLite may be older than 3.44, which rusqlite needs to keep a handler.
+        connection.pragma_update(None, "busy_timeout", READ_ONLY_TIMEOUT_MS)?;
+        return Ok(busy_timeout);
+    }
     let limit = busy_timeout.clone();
     let mut waited = 0;
     let handler = move |attempt: i32| {
@@ -92,14 +108,8 @@ pub(crate) fn open(path: &Path, access: Access) -> Result<(Connection, BusyTimeo
         std::thread::sleep(Duration::from_millis(pause));
         waited < limit.0.load(Ordering::Relaxed)
     };
-    connection.busy_handler(Some(handler)).map_err(&failed)?;
-    let failed = |error| sqlite_on(&connection, path, "open it")(error);
-    restrict(&connection).map_err(failed)?;
-    if access == Access::Read {
-        connection.pragma_update(None, "query_only", true).map_err(failed)?;
-        map(&connection).map_err(failed)?;
-    }
-    Ok((connection, busy_timeout))
+    connection.busy_handler(Some(handler))?;
+    Ok(busy_timeout)
 }
 
 /// Refuses anything but regular files, at the path or beside it: SQLite would wait for ever for the
