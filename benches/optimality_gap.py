@@ -1,8 +1,9 @@
 """Compares published synthesis methods with the shortest circuits, over the same letters.
 
 The methods are those of Qiskit and the three models of qiskit-gym. Targets are uniform over all
-operators of a kind. The optimum comes from an enumeration by `qorpus.distinct`; for permutations of a
-grid, from a breadth-first search of this program. Qiskit checks every circuit against its target.
+operators of a kind. The optimum comes from an enumeration by `qorpus.distinct`; that of permutations
+of a grid is compared with a breadth-first search of this program. Qiskit checks every circuit against
+its target.
 
     target/package/bin/python benches/optimality_gap.py --models DIRECTORY \\
         --record docs/qiskit/gap.json --plot docs/qiskit/gap.svg
@@ -14,7 +15,8 @@ packages than benches/gym.py:
     .venv/bin/pip install --no-deps --target target/qiskit-gym -r benches/qiskit-gym.txt \\
         twisterl==0.5.1 tensorboard loguru safetensors absl-py
 
-Without --models, their rows are left out.
+Without --models, their rows are left out. With --only, the other problems stay in the record as they
+are.
 """
 
 import argparse
@@ -221,24 +223,18 @@ def solved(problem: Problem, arguments: argparse.Namespace, directory: Path) -> 
     random = np.random.default_rng(arguments.seed)
     targets = [problem.draw(random) for _ in range(arguments.targets)]
     ways: dict[str, Method] = {}
-    enumeration = None
-    try:
-        enumeration = qorpus.distinct(directory / "table.db", progress=False, **problem.table)
-    except qorpus.InvalidArgument as error:
-        # Permutations have a search of their own.
-        print(f"{problem.name}: {error}")
+    enumeration = qorpus.distinct(directory / "table.db", progress=False, **problem.table)
+    assert enumeration.is_group, "the optimum is not known of every operator"
+    circuits = [answer.circuit for answer in enumeration.find_many(targets)]
+    assert None not in circuits, "the table lacks an operator"
+    found = [qorpus.to_qiskit(circuit, problem.qubits) for circuit in circuits]
+    optima = [problem.length(circuit) for circuit in found]
     if problem.kind == "permutation":
         distances = permutation_distances(problem.table["letters"], problem.qubits)
-        optima, operators = [distances[tuple(int(place) for place in target.pattern)] for target in targets], len(distances)
-    else:
-        assert enumeration is not None and enumeration.is_group, "the optimum is not known of every operator"
-        circuits = [answer.circuit for answer in enumeration.find_many(targets)]
-        assert None not in circuits, "the table lacks an operator"
-        found = [qorpus.to_qiskit(circuit, problem.qubits) for circuit in circuits]
-        optima, operators = [problem.length(circuit) for circuit in found], len(enumeration)
-    if enumeration is not None:
-        plugin = HighLevelSynthesisPluginManager().method(problem.kind, "qorpus")
-        ways["Qorpus"] = partial(plugin.run, table=enumeration)
+        assert len(distances) == len(enumeration), "the table is not the whole group"
+        assert optima == [distances[tuple(int(place) for place in target.pattern)] for target in targets]
+    plugin = HighLevelSynthesisPluginManager().method(problem.kind, "qorpus")
+    ways["Qorpus"] = partial(plugin.run, table=enumeration)
     ways |= {f"Qiskit, {method}": of_qiskit(problem, method) for method in problem.methods}
     if problem.model and arguments.models:
         for searches in (1, SEARCHES):
@@ -249,9 +245,9 @@ def solved(problem: Problem, arguments: argparse.Namespace, directory: Path) -> 
         method(targets[0])  # opens what it needs
         methods[name] = measured(problem, method, targets, optima)
         print(f"{problem.name}: {name}: {methods[name]}", flush=True)
-    assert enumeration is None or methods["Qorpus"]["optimal"] == len(targets), "the table lacks an optimum"
-    (directory / "table.db").unlink(missing_ok=True)
-    return {"name": problem.name, "operators": operators, "targets": len(targets), "optimum": sum(optima), "methods": methods}
+    assert methods["Qorpus"]["optimal"] == len(targets), "the table lacks an optimum"
+    counts = {"operators": len(enumeration), "targets": len(targets), "optimum": sum(optima)}
+    return {"name": problem.name, **counts, "methods": methods}
 
 
 def table(record: dict[str, Any]) -> str:
@@ -307,6 +303,7 @@ def main() -> None:
     parser.add_argument("--directory", type=Path, help="where the enumerations are made")
     parser.add_argument("--record", type=Path, help="write the measurements as JSON")
     parser.add_argument("--plot", type=Path, help="draw them as SVG; needs Matplotlib")
+    parser.add_argument("--only", default="", help="measure the problems with this text in their names")
     parser.add_argument("--smoke", action="store_true", help="small problems, without models")
     arguments = parser.parse_args()
     packages = ["qorpus", "qiskit", "numpy"]
@@ -315,10 +312,15 @@ def main() -> None:
         importlib.import_module("loguru").logger.remove()
         importlib.import_module("torch").set_num_threads(1)
         packages += ["qiskit-gym", "twisterl", "torch"]
-    found = []
+    found = json.loads(arguments.record.read_text())["problems"] if arguments.only else []
     for problem in problems(arguments.smoke):
+        if arguments.only not in problem.name:
+            continue
         with tempfile.TemporaryDirectory(dir=arguments.directory) as directory:
-            found.append(solved(problem, arguments, Path(directory)))
+            measurement = solved(problem, arguments, Path(directory))
+        names = [earlier["name"] for earlier in found]
+        place = names.index(problem.name) if problem.name in names else len(found)
+        found[place : place + 1] = [measurement]
     versions = {name: version(name) for name in packages}
     record = {"seed": arguments.seed, "searches": SEARCHES, "versions": versions, "problems": found}
     if arguments.record:
