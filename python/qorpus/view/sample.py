@@ -78,31 +78,32 @@ def sample(source: Source, ranges: Ranges) -> Sample:
     decided = not records.is_appended and not source.levels
     if not total or not (decided or not getattr(records, "_is_sharded", False)):
         return Sample(0, total, None, None, [])
-    letters = None
-    places = np.arange(0)
-    if records.has_circuits:
-        reader = getattr(records, "recipe", records) if decided else source
-        longest = max(1, records.lengths[1] if records.lengths[1] < 1 << 20 else 1 << 20)
-        run = max(4, min(RUN_RECORDS, LETTERS // (RUNS * longest)))
-        places = _spread(total, run)
-        letters = reader.letters_array(ranges.ids(places))
-    labelled = _spread(total, LABELLED // RUNS) if records.is_appended else np.arange(0)
-    labels = source.labels(ranges.ids(labelled)) if labelled.size else []
-    if letters is None:
+    labelled = _spread(total, LABELLED // RUNS) if source.levels or records.is_appended else []
+    labels = [one for run in labelled for one in source.labels(ranges.ids(run))]
+    if not records.has_circuits:
         return Sample(len(labels), total, None, None, labels)
+    reader = getattr(records, "recipe", records) if decided else source
+    probed = reader.letters_array(ranges.ids(np.concatenate(_spread(total, 1))))
+    mean = max(1, int((probed >= 0).sum(axis=1).mean()))
     gate_of = [records.gates.index(letter.split(" ")[0]) for letter in records.letters]
-    known = np.append(np.array(gate_of, np.int64), -1)[letters]
-    counts = np.stack([(known == gate).sum(axis=1) for gate in range(len(records.gates))], axis=1)
-    return Sample(len(places), total, (letters >= 0).sum(axis=1), counts, labels)
+    # A place for -1, with which rows of letters are filled up.
+    gate_of.append(-1)
+    lengths, counts = [], []
+    for run in _spread(total, max(4, min(RUN_RECORDS, LETTERS // (RUNS * mean)))):
+        gates = np.array(gate_of, np.int64)[reader.letters_array(ranges.ids(run))]
+        lengths.append((gates >= 0).sum(axis=1))
+        counts.append(np.stack([(gates == gate).sum(axis=1) for gate in range(len(records.gates))], axis=1))
+    taken = np.concatenate(lengths)
+    return Sample(len(taken), total, taken, np.concatenate(counts), labels)
 
 
-def _spread(total: int, run: int) -> NDArray[np.int64]:
-    """Return the places of the runs, or all places if they are few."""
+def _spread(total: int, run: int) -> list[NDArray[np.int64]]:
+    """Return the places of the runs, or of all records if they are few."""
     if total <= RUNS * run:
-        return np.arange(total)
+        return [np.arange(first, min(first + run, total)) for first in range(0, total, run)]
     # Whole numbers: ids have up to 63 bits, floats only 53.
     starts = [number * (total - run) // (RUNS - 1) for number in range(RUNS)]
-    return np.concatenate([np.arange(start, start + run) for start in starts])
+    return [np.arange(start, start + run) for start in starts]
 
 
 def level_histogram(source: Source) -> Histogram | None:
@@ -176,5 +177,5 @@ def _numbers(title: str, key: str, values: NDArray[Any]) -> Histogram:
     for number, (low, high, count) in enumerate(zip(edges[:-1].tolist(), edges[1:].tolist(), heights.tolist(), strict=True)):
         # The upper end belongs to the next range, except that of the last.
         last = number == len(heights) - 1
-        bars.append(Bar(f"{low:.4g} – {high:.4g}", count, Filter(key, low, high if last else float(np.nextafter(high, low)))))
+        bars.append(Bar(f"{low:.4g} – {high:.4g}".replace("-", "−"), count, Filter(key, low, high if last else float(np.nextafter(high, low)))))
     return Histogram(title, bars)
