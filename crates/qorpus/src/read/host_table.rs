@@ -37,11 +37,14 @@ pub fn add_to_connection(connection: &Connection) -> rusqlite::Result<()> {
     connection.create_module(NAME, &MODULE, None)
 }
 
+/// The path of a corpus, and the order of its qubits.
+type CorpusKey = (PathBuf, Order);
+
 /// The corpora that the arguments of a query name. The last one stays open.
 struct AnyTable {
     /// The file of the connection's main database, if it has one.
     main: Option<PathBuf>,
-    last: Mutex<Option<((PathBuf, Order), Arc<RecordTable>)>>,
+    last: Mutex<Option<(CorpusKey, Arc<RecordTable>)>>,
 }
 
 impl AnyTable {
