@@ -432,7 +432,7 @@ pub(crate) fn damaged(recipe: &Recipe, path: PathBuf, number: u64, damage: Chunk
 }
 
 /// Returns the device and inode number, which identify a file under any name.
-fn file_id(path: &Path) -> Option<(u64, u64)> {
+pub(crate) fn file_id(path: &Path) -> Option<(u64, u64)> {
     std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 

@@ -4,6 +4,7 @@
 //! the schema `temp` has exactly the columns of `Corpus.sql`. Without a path, both read the main
 //! database of the connection.
 
+use crate::corpus::corpus_file::file_id;
 use crate::error::{Error, Result};
 use crate::qubit_order::Order;
 use crate::read::corpus::Corpus;
@@ -37,14 +38,14 @@ pub fn add_to_connection(connection: &Connection) -> rusqlite::Result<()> {
     connection.create_module(NAME, &MODULE, None)
 }
 
-/// The path of a corpus, and the order of its qubits.
-type CorpusKey = (PathBuf, Order);
+/// A path, the order of qubits, and the device and inode number of the file there.
+type Opened = (PathBuf, Order, Option<(u64, u64)>);
 
 /// The corpora that the arguments of a query name. The last one stays open.
 struct AnyTable {
     /// The file of the connection's main database, if it has one.
     main: Option<PathBuf>,
-    last: Mutex<Option<(CorpusKey, Arc<RecordTable>)>>,
+    last: Mutex<Option<(Opened, Arc<RecordTable>)>>,
 }
 
 impl AnyTable {
@@ -53,15 +54,17 @@ impl AnyTable {
             let text = "this connection has no file; name a corpus: qorpus('demo.db')";
             self.main.clone().ok_or_else(|| Error::Usage(text.into()))
         };
-        let key = (path.map_or_else(main, Ok)?, order);
+        let path = path.map_or_else(main, Ok)?;
+        // Another file may have taken its place.
+        let opened = (path.clone(), order, file_id(&path));
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, table)) = last.as_ref().filter(|(open, _)| *open == key && !fresh) {
+        if let Some((_, table)) = last.as_ref().filter(|(last, _)| *last == opened && !fresh) {
             return Ok(table.clone());
         }
         *last = None;
-        let reader = Arc::new(Corpus::open(std::slice::from_ref(&key.0))?);
+        let reader = Arc::new(Corpus::open(&[path])?);
         let table = Arc::new(RecordTable { reader, order });
-        *last = Some((key, table.clone()));
+        *last = Some((opened, table.clone()));
         Ok(table)
     }
 }

@@ -169,14 +169,15 @@ impl Cell<'_> {
                     gates.map(|(gate, named)| (named.name(), self.count(gate).to_string())),
                 ))
             }
-            Column::Label(name) => match rows.given[at].get(name) {
+            Column::Label(name) => match rows.given.get(at).and_then(|labels| labels.get(name)) {
                 None => context.set_result(Null),
                 Some(Label::Integer(value)) => context.set_result(value),
                 Some(Label::Real(value)) => context.set_result(value),
                 Some(Label::Text(value)) => context.set_result(value),
             },
             Column::Labels => {
-                let labels = rows.given[at].iter();
+                // A corpus without labels has no list of them.
+                let labels = rows.given.get(at).into_iter().flatten();
                 context.set_result(object(labels.map(|(name, label)| (name.as_str(), json(label)))))
             }
             Column::Corpus | Column::QubitOrder => context.set_result(Null),
