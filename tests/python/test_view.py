@@ -1,6 +1,7 @@
 """`qorpus view`: pages and JSON of the real server against the corpus, and a browser that clicks
 through them."""
 
+import base64
 import contextlib
 import http.client
 import json
@@ -85,12 +86,12 @@ def enumeration(every):
 
 @pytest.fixture(scope="module")
 def labelled(directory):
-    """Labels and gates whose names and values would be HTML or SQL."""
+    """Labels whose names and values would be HTML or SQL."""
     path = directory / "labelled.db"
-    with qorpus.Writer(path, gates={"h": None, "<i>": np.eye(2), 'a"b': np.eye(2)}, qubits=1, durability="off") as writer:
+    with qorpus.Writer(path, gates="h,t", qubits=1, durability="off") as writer:
         for number in range(300):
-            letters = ["h 0", "<i> 0", 'a"b 0'][: number % 4]
-            writer.append(letters, **{"reward": number / 8, "from": HOSTILE if number % 2 else "b", 'q"; --': number})
+            labels = {"reward": number / 8, "from": HOSTILE if number % 2 else "b", 'q"; --': number, "<i>": 1.5}
+            writer.append(list("hth")[: number % 4], **labels)
     return qorpus.open(path)
 
 
@@ -123,8 +124,6 @@ def test_sql_is_that_of_the_corpus(server, corpus, query):
 
 
 def blob(value):
-    import base64
-
     return {"$base64": True, "encoded": base64.b64encode(value).decode()}
 
 
@@ -158,7 +157,7 @@ def test_filters_find_all_records_page_by_page(server, corpus):
         found += [record["id"] for record in page["records"]]
         assert page["looked_at"]["first"] == begin
         begin = page["next"]
-    assert found == expected and len(found) > 100
+    assert found == expected and len(found) > 3 * 25
 
 
 def test_levels_are_filters(enumeration, every):
@@ -174,8 +173,6 @@ def test_labels_are_filters_and_text(labelled):
             page = server.json("/corpus/records.json", **arguments)
             ids = [record["id"] for record in page["records"]]
             assert ids == ([10, 11, 12] if number else list(range(1, 50, 2)))
-        assert [one["id"] for one in server.json("/corpus/records.json", **{"count_<i>": 1})["records"]][:3] == [2, 3, 6]
-        assert [one["id"] for one in server.json("/corpus/records.json", **{'count_a"b': 1})["records"]][:2] == [3, 7]
         for path in ["/corpus", "/corpus/records", "/corpus/record/3", "/corpus/sql?sql=select+*+from+records", "/corpus/sql"]:
             status, text = server.get(path)
             # The one script is the page's own file.
