@@ -34,7 +34,7 @@ class Browser:
             f"--user-data-dir={profile}", "about:blank",
         ]  # fmt: skip
         self.process = subprocess.Popen(
-            ["sh", "-c", f'exec "$0" "$@" 3<&{commands} 4>&{answers}', path(), *arguments],
+            ["bash", "-c", f'exec "$0" "$@" 3<&{commands} 4>&{answers}', path(), *arguments],
             pass_fds=(commands, answers), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             start_new_session=True,
         )  # fmt: skip

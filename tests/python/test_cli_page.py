@@ -34,7 +34,7 @@ def section(command):
 
 
 def test_every_command_is_on_the_page():
-    assert len(FLAGS) == 14 and set(FLAGS) == set(commands.commands())
+    assert len(FLAGS) == 15 and set(FLAGS) == set(commands.commands())
     for command in FLAGS:
         assert page().count(f"\n## qorpus {command}\n") == 1 and f"(#qorpus-{command})" in page()
 

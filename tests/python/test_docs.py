@@ -32,7 +32,7 @@ RUNNABLE = [page for page in PAGES if CODE.search(page.read_text()) and page.nam
 TASKS = {"cookbook.md"}
 
 #: The commands of `qorpus` that pages show.
-COMMANDS = ("generate", "distinct", "find", "plan", "info", "show", "seal", "sql", "verify", "repair", "export", "merge")
+COMMANDS = "generate distinct find plan info show seal sql verify repair export merge view".split()
 
 #: Columns of code that a page of the site shows between its two menus on a screen of 1400 pixels.
 #: Narrower screens fold lines.

@@ -93,3 +93,24 @@ def test_without_matplotlib(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(qorpus.MissingLibrary, match="pip install matplotlib"):
         qorpus.Recipe().plot()
+
+
+def test_a_drawing_as_a_figure(tmp_path):
+    """Each letter has its symbols on its wires, in columns in time order, and each box its name."""
+    recipe = qorpus.Recipe(gates="h,t,cx,swap,ccx,rz(pi/4)", qubits=3, random=50, length=(0, 40), seed=2)
+    for record in recipe[::7]:
+        (axes,) = record.draw().plot().axes
+        gates = [letter.split(" ")[0] for letter in record.circuit]
+        patches = [type(patch).__name__ for patch in axes.patches]
+        controlled = {"cx": 2, "ccx": 3}
+        assert patches.count("Circle") == sum(controlled.get(gate, 0) for gate in gates)
+        boxes = [gate for gate in gates if gate in ("h", "t", "rz(pi/4)")]
+        # A white ground, a colour and an edge.
+        assert patches.count("Rectangle") == 3 * len(boxes)
+        texts = [text.get_text() for text in axes.texts if text.get_text() not in ("q0", "q1", "q2", "π/4")]
+        assert sorted(texts) == sorted({"h": "H", "t": "T", "rz(pi/4)": "RZ"}[gate] for gate in boxes)
+    for ending, magic in [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<svg")]:
+        recipe[3].draw(tmp_path / f"c.{ending}")
+        assert (tmp_path / f"c.{ending}").read_bytes().startswith(magic)
+    empty = qorpus.Recipe(gates="h", qubits=1, words=True, length=(0, 0))[0].draw().plot()
+    assert [text.get_text() for text in empty.axes[0].texts] == ["q0"]

@@ -9,7 +9,7 @@ import numpy as np
 
 from qorpus._drawing import Drawing
 from qorpus._heat_map import heat_map
-from qorpus.errors import MissingRecord
+from qorpus.errors import InvalidArgument, MissingRecord
 from qorpus.view.card import as_json, text
 from qorpus.view.page import Page
 from qorpus.view.records import whole_number
@@ -59,9 +59,13 @@ def _existing(ranges: Ranges) -> str:
 
 def _read(source: Source, id: int) -> tuple[Any, list[list[int]] | None]:
     record = source.record(id)
-    if not source.records._has_tableaus:
+    if record.circuit is None:
         return record, None
-    return record, source.records.tableaus([id])[0].astype(int).tolist()
+    try:
+        return record, source.records.tableaus([id])[0].astype(int).tolist()
+    except InvalidArgument:
+        # Some gate is not a Clifford gate.
+        return record, None
 
 
 def _written(circuit: tuple[str, ...] | None) -> str | None:

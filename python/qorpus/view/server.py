@@ -38,7 +38,8 @@ def serve(path: str, port: int | None, open: bool) -> int:
     except Error as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    with listening:
+    # Uvicorn ends its pages first, and then raises Ctrl-C again.
+    with listening, contextlib.suppress(KeyboardInterrupt):
         bound = listening.getsockname()[1]
         asyncio.run(_serve(path, listening, f"http://{ADDRESS}:{bound}/", open))
     return 0
@@ -65,8 +66,7 @@ async def _serve(path: str, listening: socket.socket, address: str, open: bool) 
     datasette = Datasette([], memory=False, metadata={"plugins": {"qorpus": plugin}}, settings={"default_allow_sql": False})
     config = uvicorn.Config(datasette.app(), log_level="warning", access_log=False, lifespan="on", server_header=False)
     server = _Announced(config, address, open)
-    with contextlib.suppress(KeyboardInterrupt):
-        await server.serve(sockets=[listening])
+    await server.serve(sockets=[listening])
 
 
 class _Announced(uvicorn.Server):  # type: ignore[misc]
