@@ -12,6 +12,20 @@ from hypothesis import settings
 settings.register_profile("qorpus", deadline=None, database=None)
 settings.load_profile("qorpus")
 
+#: The files that take longest, which start first: at the end, all processes have short ones.
+LONGEST = [
+    f"test_{name}.py"
+    for name in (
+        "benchmarks training examples docs writer_processes weather processes oracle limits format"
+        " object_store circuits sharded clusters_page mapped ray sharded_growth jobs haar recipe"
+    ).split()
+]
+
+
+def pytest_collection_modifyitems(items):
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
+
 
 def pytest_configure():
     # A shell that runs the tests in the background lets them ignore Ctrl-C, and so would whatever
