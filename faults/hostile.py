@@ -1,9 +1,10 @@
 """Hostile files: every command answers correctly about a corrupted corpus, or reports the error.
 
-Each case is a good corpus with a corruption. Every command, the Python reader and writer, and `sqlite3` with the extension
-open it in a process of their own with little memory and time. A panic, a signal, a traceback, a hang,
-memory beyond the limit and a message that is not a sentence are failures. So are a record that
-differs from the one before, any effect of foreign code, and unexpected files.
+Each case is a good corpus with a corruption. Every command, the Python reader and writer, and
+`sqlite3` with the extension open it in a process of their own with little memory and time. A panic, a
+signal, a traceback, a hang, memory beyond the limit and a message that is not a sentence are
+failures. So are a record that differs from the one before, any effect of foreign code, and
+unexpected files.
 """
 
 import csv
