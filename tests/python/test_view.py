@@ -313,7 +313,7 @@ def test_kinds_of_records(directory, recipe):
 
 
 def test_more_qubits_than_unitaries_have(directory):
-    wide = qorpus.distinct(directory / "wide.db", gates="h,s,cx", qubits=10, max_length=2, up_to="pauli", progress=False)
+    wide = qorpus.distinct(directory / "wide.db", gates="h,cx", qubits=10, coupling="line", max_length=2, up_to="pauli", progress=False)
     with served(wide.paths[0]) as server:
         for page in ["/corpus", "/corpus/records", "/corpus/record/7", "/corpus/search?record=7", "/corpus/sql?sql=select+*+from+records"]:
             assert server.get(page)[0] == 200, page

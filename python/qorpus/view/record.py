@@ -54,7 +54,9 @@ async def page(site: Site, request: Any) -> Page:
 
 
 def _existing(ranges: Ranges) -> str:
-    return f"; ids reach from {int(ranges.starts[0]):,} to {int(ranges.stops[-1]) - 1:,}" if len(ranges) else "; there are none yet"
+    if not len(ranges):
+        return "; there are none yet"
+    return f"; ids reach from {int(ranges.starts[0]):,} to {int(ranges.stops[-1]) - 1:,}"
 
 
 def _read(source: Source, id: int) -> tuple[Any, list[list[int]] | None]:

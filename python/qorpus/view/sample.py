@@ -163,19 +163,21 @@ def _numbers(title: str, key: str, values: NDArray[Any]) -> Histogram:
     distinct, counts = np.unique(values, return_counts=True)
     if len(distinct) <= MAX_BARS:
         pairs = zip(distinct.tolist(), counts.tolist(), strict=True)
-        return Histogram(title, [Bar(f"{value:,}" if isinstance(value, int) else f"{value:g}", count, Filter(key, value, value)) for value, count in pairs])
+        names = [(f"{value:,}" if isinstance(value, int) else f"{value:g}", value, count) for value, count in pairs]
+        return Histogram(title, [Bar(name, count, Filter(key, value, value)) for name, value, count in names])
     if np.issubdtype(values.dtype, np.integer):
         width = -(-int(distinct[-1] - distinct[0] + 1) // MAX_BARS)
         lows = range(int(distinct[0]), int(distinct[-1]) + 1, width)
         bars = []
         for low in lows:
             records = int(counts[(distinct >= low) & (distinct < low + width)].sum())
-            bars.append(Bar(f"{low:,}–{low + width - 1:,}" if width > 1 else f"{low:,}", records, Filter(key, low, low + width - 1)))
+            name = f"{low:,}–{low + width - 1:,}" if width > 1 else f"{low:,}"
+            bars.append(Bar(name, records, Filter(key, low, low + width - 1)))
         return Histogram(title, bars)
     heights, edges = np.histogram(values, bins=MAX_BARS)
     bars = []
     for number, (low, high, count) in enumerate(zip(edges[:-1].tolist(), edges[1:].tolist(), heights.tolist(), strict=True)):
         # The upper end belongs to the next range, except that of the last.
-        last = number == len(heights) - 1
-        bars.append(Bar(f"{low:.4g} – {high:.4g}".replace("-", "−"), count, Filter(key, low, high if last else float(np.nextafter(high, low)))))
+        end = high if number == len(heights) - 1 else float(np.nextafter(high, low))
+        bars.append(Bar(f"{low:.4g} – {high:.4g}".replace("-", "−"), count, Filter(key, low, end)))
     return Histogram(title, bars)

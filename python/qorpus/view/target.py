@@ -47,7 +47,8 @@ def target(source: Source, text: str) -> Target:
 def _matrix(source: Source, text: str) -> NDArray[np.complex128]:
     dim = 1 << source.records.qubits
     try:
-        rows = json.loads(text) if text.startswith("[") else [re.split(r"[\s,]+", row.strip()) for row in re.split(r"[;\n]", text)]
+        lines = [re.split(r"[\s,]+", row.strip()) for row in re.split(r"[;\n]", text)]
+        rows = json.loads(text) if text.startswith("[") else lines
         matrix = np.array([[_entry(entry) for entry in row] for row in rows if row != [""]], np.complex128)
     except (ValueError, TypeError, RecursionError):
         raise Refusal(

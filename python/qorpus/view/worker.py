@@ -91,7 +91,8 @@ class Worker:
 def _reason(exitcode: int | None) -> tuple[int, str]:
     """Explain the end of a process in a task."""
     if exitcode == -signal.SIGALRM:
-        return 400, f"This took more than {SECONDS:g} seconds and was stopped. Ask for fewer records, such as 'where id < 100000'."
+        advice = "Ask for fewer records, such as 'where id < 100000'."
+        return 400, f"This took more than {SECONDS:g} seconds and was stopped. {advice}"
     if exitcode in (-signal.SIGABRT, -signal.SIGKILL):
         return 400, f"This needed more than {MEMORY >> 30} GiB of memory and was stopped. Ask for fewer records or columns."
     return 500, "The process that ran this has ended. Try again; if it ends again, check the corpus with 'qorpus verify'."
