@@ -14,7 +14,7 @@ use std::io::{IsTerminal, Result, Write};
 use std::path::Path;
 use std::time::Duration;
 
-const NAME: Style = Style::new().dimmed();
+pub(crate) const NAME: Style = Style::new().dimmed();
 const STRONG: Style = Style::new().bold();
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -427,24 +427,6 @@ pub(crate) fn plain(text: &str) -> String {
         if c.is_control() { plain.extend(c.escape_default()) } else { plain.push(c) }
     }
     plain
-}
-
-/// Prints the heads of a table's columns.
-pub(crate) fn heads(out: &mut dyn Write, names: &[String], widths: &[usize], is_text: &[bool]) -> Result<()> {
-    writeln!(out, "{NAME}{}{NAME:#}", line(names, widths, is_text))
-}
-
-/// Prints a row of a table: texts stand left, numbers right.
-pub(crate) fn cells(out: &mut dyn Write, row: &[String], widths: &[usize], is_text: &[bool]) -> Result<()> {
-    writeln!(out, "{}", line(row, widths, is_text))
-}
-
-fn line(cells: &[String], widths: &[usize], is_text: &[bool]) -> String {
-    let cells = cells.iter().zip(widths).zip(is_text).map(|((cell, &width), is_text)| match is_text {
-        true => format!("{cell:<width$}"),
-        false => format!("{cell:>width$}"),
-    });
-    cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
 }
 
 /// Formats a complex number with four decimals, without parts that round to zero.
