@@ -12,7 +12,9 @@ from run_page import OPTIONS
 
 def docstrings():
     """Return every docstring of the package by the name of its object."""
-    modules = [info.name for info in pkgutil.iter_modules(qorpus.__path__, "qorpus.") if info.name != "qorpus.__main__"]
+    # The SQLite extension has the name of a module, but is none.
+    others = {"qorpus.__main__", "qorpus.libqorpus_sqlite"}
+    modules = [info.name for info in pkgutil.iter_modules(qorpus.__path__, "qorpus.") if info.name not in others]
     found = {}
     for module in map(importlib.import_module, ["qorpus", *modules]):
         found[module.__name__] = module.__doc__

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import json
 import resource
 import signal
@@ -11,7 +12,7 @@ import time
 import numpy as np
 import pytest
 import qorpus
-from command import PATIENCE, QORPUS, finish, start
+from command import QORPUS, finish, start
 from command import qorpus as command
 
 
@@ -45,7 +46,7 @@ QUERIES = [
     "select count(*) as n, avg(length) as mean from records",
     "select id, unitary as u, length from records where id in (3, 4)",
     "select id from records where id < 0",
-    "select null as nothing, 1.5e300 as large, x'00ff' as bytes, 'text' as text",
+    "select null as empty, 1.5e300 as large, x'00ff' as bytes, 'text' as text",
 ]
 
 
@@ -132,7 +133,7 @@ def test_other_corpora(directory, kind):
     ("query", "flags", "status", "words"),
     [
         ("selec 1", [], 2, "syntax error"),
-        ("delete from records", [], 2, "a query must be a single SELECT"),
+        ("delete from records", [], 2, "may not be modified"),
         ("select 1; select 2", [], 2, "a query must be a single SELECT"),
         ("select lenth from records", [], 2, "did you mean length"),
         ("select ?", [], 2, "has 1 parameter, but 0 values"),
@@ -144,7 +145,8 @@ def test_other_corpora(directory, kind):
 )
 def test_errors(corpus, query, flags, status, words):
     done = command("sql", corpus.paths[0], query, *flags, status=status)
-    assert words in done.stderr and done.stdout == ""
+    # The names of the columns are known before the first row.
+    assert words in done.stderr and len(done.stdout.splitlines()) <= status % 2
     assert corpus.sql("select id, id from records where id = 1") == [(1, 1)]
 
 
@@ -167,13 +169,11 @@ def test_memory_is_bounded(corpus, flag):
     of the rows would pass, rows keep coming until the reader leaves, which is no error."""
     arguments = [str(QORPUS), "sql", str(corpus.paths[0]), LONG, *([flag] if flag else [])]
     limit = lambda: resource.setrlimit(resource.RLIMIT_DATA, (256 << 20, 256 << 20))
-    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=limit)
-    lines = 0
-    for lines, _ in enumerate(process.stdout, 1):
-        if lines == 3_000_000:
-            break
-    process.stdout.close()
-    assert lines == 3_000_000 and process.stderr.read() == b"" and process.wait(PATIENCE) == 0
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=limit) as process:
+        lines = sum(1 for _ in itertools.islice(process.stdout, 3_000_000))
+        process.stdout.close()
+        said = process.stderr.read()
+    assert lines == 3_000_000 and said == b"" and process.returncode == 0
 
 
 def test_interrupt(corpus):
@@ -182,7 +182,7 @@ def test_interrupt(corpus):
     while not catches_interrupts(process.pid):
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    assert finish(process, 130).stdout == ""
+    assert finish(process, 130).stdout == "max(i)\n"
 
 
 def catches_interrupts(pid):

@@ -132,9 +132,11 @@ fn show(
 fn sql(arguments: &Sql, out: &mut dyn Write) -> Result<u8, Failure> {
     stop_on_interrupt();
     let corpus = Arc::new(opened(&arguments.corpus)?);
+    // Outside a terminal, the other stream removes what looks like a style, also from labels.
+    let mut exact = io::BufWriter::new(io::stdout().lock());
     let mut printer = match arguments {
-        Sql { json: true, .. } => RowPrinter::json(out, &corpus),
-        Sql { csv: true, .. } => RowPrinter::csv(out),
+        Sql { json: true, .. } => RowPrinter::json(&mut exact, &corpus),
+        Sql { csv: true, .. } => RowPrinter::csv(&mut exact),
         _ => RowPrinter::table(out),
     };
     let is_stopped = || STOP.load(Ordering::Relaxed);

@@ -17,7 +17,7 @@ impl<'a> Csv<'a> {
 impl RowFormat for Csv<'_> {
     fn columns(&mut self, columns: &[SelectedColumn]) -> Result<(), Failure> {
         let names = columns.iter().map(|column| column.name.as_str());
-        Ok(self.0.write_record(names).map_err(io::Error::from)?)
+        Ok(self.0.write_record(names).map_err(refused)?)
     }
 
     fn row(&mut self, row: Vec<Value>) -> Result<(), Failure> {
@@ -28,10 +28,19 @@ impl RowFormat for Csv<'_> {
             Value::Text(text) => text,
             Value::Blob(bytes) => hex(&bytes),
         });
-        Ok(self.0.write_record(fields.map(String::into_bytes)).map_err(io::Error::from)?)
+        Ok(self.0.write_record(fields.map(String::into_bytes)).map_err(refused)?)
     }
 
     fn finish(&mut self) -> Result<(), Failure> {
         Ok(self.0.flush()?)
+    }
+}
+
+/// Returns the system's refusal, such as a closed pipe, which the library hides in an error of its
+/// own.
+fn refused(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(refusal) => refusal,
+        other => io::Error::other(format!("{other:?}")),
     }
 }

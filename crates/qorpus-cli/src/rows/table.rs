@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::format::number;
 use crate::rows::RowFormat;
-use crate::text;
+use crate::text::{NAME, plain};
 use qorpus::{SelectedColumn, Value};
 use std::io::{self, Write};
 
@@ -31,10 +31,11 @@ impl<'a> Table<'a> {
         }
         let names = std::mem::take(&mut self.names);
         if !names.is_empty() {
-            text::columns::heads(self.out, &names, &self.widths, &self.is_text)?;
+            let heads = line(&names, &self.widths, &self.is_text);
+            writeln!(self.out, "{NAME}{heads}{NAME:#}")?;
         }
         let (widths, is_text) = (&self.widths, &self.is_text);
-        self.kept.drain(..).try_for_each(|row| text::columns::cells(self.out, &row, widths, is_text))
+        self.kept.drain(..).try_for_each(|row| writeln!(self.out, "{}", line(&row, widths, is_text)))
     }
 }
 
@@ -44,19 +45,28 @@ fn widen(widths: &mut [usize], row: &[String]) {
     }
 }
 
+/// Formats a row: texts stand left, numbers right.
+fn line(cells: &[String], widths: &[usize], is_text: &[bool]) -> String {
+    let cells = cells.iter().zip(widths).zip(is_text).map(|((cell, &width), is_text)| match is_text {
+        true => format!("{cell:<width$}"),
+        false => format!("{cell:>width$}"),
+    });
+    cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+}
+
 fn cell(value: &Value) -> String {
     match value {
         Value::Null => "NULL".into(),
         Value::Integer(value) => value.to_string(),
         Value::Real(value) => number(*value),
-        Value::Text(text) => text::plain(text),
+        Value::Text(text) => plain(text),
         Value::Blob(bytes) => format!("<BLOB of {} bytes>", bytes.len()),
     }
 }
 
 impl RowFormat for Table<'_> {
     fn columns(&mut self, columns: &[SelectedColumn]) -> Result<(), Failure> {
-        self.names = columns.iter().map(|column| text::plain(&column.name)).collect();
+        self.names = columns.iter().map(|column| plain(&column.name)).collect();
         (self.widths, self.is_text) = (vec![0; columns.len()], vec![false; columns.len()]);
         widen(&mut self.widths, &self.names);
         Ok(())

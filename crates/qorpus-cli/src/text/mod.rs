@@ -1,6 +1,5 @@
 //! Output as text for people.
 
-pub(crate) mod columns;
 pub(crate) mod enumeration;
 pub(crate) mod find;
 pub(crate) mod info;
@@ -13,7 +12,7 @@ use crate::failure::Failure;
 use anstyle::{AnsiColor, Style};
 use std::io::{IsTerminal, Result, Write};
 
-const NAME: Style = Style::new().dimmed();
+pub(crate) const NAME: Style = Style::new().dimmed();
 const STRONG: Style = Style::new().bold();
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
