@@ -275,6 +275,14 @@ class Subset:
         return self._records.lengths
 
     @property
+    def longest(self) -> int | None:
+        """The number of letters of the longest circuit of the whole corpus.
+
+        None if a `Writer` appended the records: their circuits may have any length.
+        """
+        return self._records.longest
+
+    @property
     def has_circuits(self) -> bool:
         """Whether the records have circuits. Haar-random unitaries have none."""
         return self._records.has_circuits
@@ -286,7 +294,7 @@ class Subset:
 
     @property
     def is_appended(self) -> bool:
-        """Whether a `Writer` appended the records."""
+        """Whether a `Writer` appended the records or an enumeration found them."""
         return self._records.is_appended
 
     @property

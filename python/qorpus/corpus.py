@@ -139,8 +139,8 @@ class Corpus(RecordSequence):
                 `LinearFunction` or a `PermutationGate` of Qiskit. Where the corpus compares
                 tableaus (`up_to="pauli"`, or gates such as cx and swap alone) also a bool array of
                 shape (2n, 2n + 1), a tableau with signs; (2n, 2n), one without; or (n, n), a linear
-                function A, which maps a basis vector x to A x; or n integers, a permutation, which
-                moves qubit p[k] to place k.
+                function A, which maps a basis vector x to A x; or n integers, in an array, a list or
+                a tuple: a permutation, which moves qubit p[k] to place k.
             further: whether to search circuits up to twice as long as those in the corpus as well,
                 by joining two of them.
             tolerance: the largest difference of entries at which the nearest record counts as
@@ -174,6 +174,9 @@ class Corpus(RecordSequence):
         tolerance: float | None = None,
     ) -> list[Found]:
         """Find many unitaries as `find` does, on all cores and in one pass over the records.
+
+        The first 5 ms of the search have one core: few targets take less time than more cores need
+        to open the file.
 
         Args:
             targets: an array of shape (k, d, d), or a list of targets of `find`.

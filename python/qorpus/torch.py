@@ -9,12 +9,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from copy import copy
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from torch.utils.data._utils.collate import collate, default_collate_fn_map
 
 from qorpus import _torch_workers as workers
 from qorpus._arguments import integer, integers, truth
@@ -56,9 +57,10 @@ def _longest(records: Records, longest: int | None) -> int:
         if not records.has_circuits:
             raise InvalidArgument("longest pads circuits, but Haar-random unitaries have no circuits; leave out longest")
         return integer(longest, "longest", most=np.iinfo(np.int32).max)
-    if records.is_appended:
+    known = records.longest
+    if known is None:
         raise InvalidArgument("appended circuits may have any length; pass longest=, the letters to which they are padded")
-    return records.lengths[1]
+    return known
 
 
 def _tensors(
@@ -78,13 +80,93 @@ def _tensors(
     if width > longest:
         row = int(np.argmax(lengths))
         raise InvalidArgument(f"record {ids[row]} has {lengths[row]} letters, more than longest={longest}; pass a larger longest")
-    if width < longest:
-        circuits = np.pad(circuits, ((0, 0), (0, longest - width)), constant_values=-1)
-    tensors["circuit"], tensors["length"] = torch.from_numpy(circuits.astype(np.int64)), torch.from_numpy(lengths)
+    padded = np.full((len(circuits), longest), -1)
+    padded[:, :width] = circuits
+    tensors["circuit"], tensors["length"] = torch.from_numpy(padded), torch.from_numpy(lengths)
     if angles is not None:
         padding = ((0, 0), (0, longest - width), (0, 0))
         tensors["angles"] = torch.from_numpy(np.pad(angles, padding, constant_values=np.nan))
     return tensors
+
+
+def _tensors_of_labels(labels: dict[str, NDArray[Any]]) -> dict[str, torch.Tensor | list[str]]:
+    """Return labels as tensors of numbers and lists of texts."""
+    return {name: values.tolist() if values.dtype.kind == "U" else torch.from_numpy(values) for name, values in labels.items()}
+
+
+class _Sample(dict[str, Any]):
+    """A sample of `_Samples`, whose type tells PyTorch how to collate it."""
+
+
+class _Samples(Sequence[dict[str, Any]]):
+    """Samples that were read together, made one by one when they are asked for.
+
+    PyTorch's default collation takes the tensors that they were read into, instead of stacking their
+    rows.
+    """
+
+    def __init__(self, columns: dict[str, Any]) -> None:
+        self._columns, self._size = columns, len(columns["id"])
+        self._made: dict[int, _Sample] = {}
+        #: The first sample, and its labels, as they were made.
+        self._first: tuple[dict[str, Any], dict[str, Any]] = {}, {}
+
+    def __len__(self) -> int:
+        return self._size
+
+    @overload
+    def __getitem__(self, place: int) -> dict[str, Any]: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[dict[str, Any]]: ...
+
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, slice):
+            return [self[row] for row in range(*place.indices(self._size))]
+        row = range(self._size)[place]
+        if row not in self._made:
+            made = self._made[row] = self._sample(row)
+            if row == 0:
+                self._first = dict(made), dict(made.get("labels", {}))
+        return self._made[row]
+
+    def _sample(self, row: int) -> _Sample:
+        sample = _Sample((name, column[row]) for name, column in self._columns.items() if name != "labels")
+        if labels := self._columns.get("labels"):
+            sample["labels"] = {
+                name: values[row].item() if isinstance(values, torch.Tensor) else values[row] for name, values in labels.items()
+            }
+        return sample
+
+    def collated(self) -> dict[str, Any] | None:
+        """Return the batch, unless a sample that was made may have been changed since."""
+        # The default collation looks at the first sample.
+        if self._made.keys() - {0}:
+            return None
+        first = self._made.get(0)
+        # A tensor that was changed in place has changed its column, too.
+        unchanged = first is None or (
+            _has_same(first, self._first[0]) and _has_same(first.get("labels", {}), self._first[1])
+        )
+        return self._columns if unchanged else None
+
+
+def _has_same(found: dict[str, Any], made: dict[str, Any]) -> bool:
+    """Return whether two dicts have the very same values."""
+    return found.keys() == made.keys() and all(found[name] is value for name, value in made.items())
+
+
+def _collate(batch: Sequence[dict[str, Any]], *, collate_fn_map: Any = None) -> dict[str, Any]:
+    """Collate samples as PyTorch collates dicts, or return the tensors that they are rows of."""
+    columns = batch.collated() if isinstance(batch, _Samples) else None
+    if columns is not None:
+        return columns
+    collated: dict[str, Any] = collate([dict(sample) for sample in batch], collate_fn_map=collate_fn_map)
+    return collated
+
+
+# How PyTorch's documentation extends the default collation to a type.
+default_collate_fn_map[_Sample] = _collate
 
 
 class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
@@ -108,7 +190,7 @@ class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
     Args:
         records: a corpus, a recipe, or a split of one.
         longest: the number of letters to which circuits are padded; by default the largest length
-            that the recipe allows.
+            that the recipe allows or, of an enumeration, the length of its last level.
         real_imag: whether unitaries are real and imaginary parts instead of complex numbers.
         labels: whether samples have "labels": a dict of numbers and strings, which collates to
             tensors and lists. A missing label is NaN or "".
@@ -143,30 +225,31 @@ class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
     def __getitem__(self, place: int) -> dict[str, Any]:
         return self.__getitems__([place])[0]
 
-    def __getitems__(self, places: Sequence[int]) -> list[dict[str, Any]]:
-        """Read the samples at these places together. A DataLoader calls this.
+    def __getitems__(self, places: Sequence[int]) -> Sequence[dict[str, Any]]:
+        """Read the samples at these places together. A DataLoader calls this, and its default
+        collation takes the tensors that they were read into.
 
         Raises:
             qorpus.MissingRecord: a place does not exist.
             qorpus.WrongType: the places are not integers.
         """
-        records = self.records
-        ids = integers(places, "places")
+        records, given = self.records, integers(places, "places")
         if isinstance(records, Subset):
-            ids = records.ids(ids)
-        elif (ids < 0).any():
-            ids = np.where(ids < 0, ids + len(records), ids)
-        unitaries, circuits, angles = self.records._rows(places)
+            whole, given = records._records, records.ids(given)
+        else:
+            whole = records
+        unitaries, circuits, angles = whole._rows(given)
+        # What is read exists, so a negative place counts from the end.
+        ids = np.where(given < 0, given + len(whole), given) if (given < 0).any() else given
         tensor = None if unitaries is None else torch.from_numpy(unitaries)
         if self.real_imag and tensor is not None:
             tensor = torch.stack([tensor.real, tensor.imag], dim=1)
-        columns = _tensors(ids, tensor, circuits if records.has_circuits else None, angles, self.longest)
-        samples: list[dict[str, Any]] = [{name: column[row] for name, column in columns.items()} for row in range(len(ids))]
+        columns: dict[str, Any] = {
+            **_tensors(ids, tensor, circuits if records.has_circuits else None, angles, self.longest)
+        }
         if self.labels:
-            labels = columns_of(records.labels(places), records.label_types())
-            for row, sample in enumerate(samples):
-                sample["labels"] = {name: values[row].item() for name, values in labels.items()}
-        return samples
+            columns["labels"] = _tensors_of_labels(columns_of(whole.labels(ids), whole.label_types()))
+        return _Samples(columns)
 
 
 class Stream(IterableDataset[dict[str, Any]]):
@@ -198,7 +281,7 @@ class Stream(IterableDataset[dict[str, Any]]):
             uses threads: reading releases the GIL, and nothing is sent between processes.
         persistent_workers: whether processes are kept from one epoch to the next.
         longest: the number of letters to which circuits are padded; by default the largest length
-            that the recipe allows.
+            that the recipe allows or, of an enumeration, the length of its last level.
         labels: whether batches have "labels": a dict of tensors, and of lists of strings.
         channels: whether batches have "channel", the Pauli transfer matrices: float64 of shape
             (k, 4**n, 4**n), or of the precision of `dtype`.
@@ -468,10 +551,7 @@ class _Batches(torch.utils.data.Dataset[dict[str, Any]]):
         if batch.channels is not None:
             tensors["channel"] = torch.from_numpy(batch.channels)
         if batch.labels is not None:
-            tensors["labels"] = {
-                name: values.tolist() if values.dtype.kind == "U" else torch.from_numpy(values)
-                for name, values in batch.labels.items()
-            }
+            tensors["labels"] = _tensors_of_labels(batch.labels)
         return tensors
 
 

@@ -6,6 +6,7 @@ import random
 import shutil
 import sqlite3
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -151,6 +152,69 @@ def test_repair(corpus, victim, chance):
         qorpus("verify", corpus, "--quiet")
         assert content_hash(corpus) == expected == format_v1.decode(corpus).content_hash
         assert companions(corpus) == []
+
+
+#: Reads all records, lets a bit be flipped behind the back of all checks, and reads them again.
+READ_TWICE = """
+import os, sys
+import numpy as np
+import qorpus
+
+path, bit = sys.argv[1], int(sys.argv[2])
+corpus = qorpus.open(path)
+before, circuits = corpus.unitaries(slice(None)), corpus.circuits(slice(None))
+found = os.stat(path)
+with open(path, "r+b", buffering=0) as file:
+    file.seek(bit // 8)
+    (byte,) = file.read(1)
+    file.seek(bit // 8)
+    file.write(bytes([byte ^ 1 << bit % 8]))
+os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+wrong, refused = set(), set()
+for id in range(len(corpus)):
+    try:
+        record = corpus[id]
+    except qorpus.Error as error:
+        assert "chunk" in str(error), error
+        refused.add(id)
+    else:
+        if record.circuit != circuits[id] or (record.unitary != before[id]).any():
+            wrong.add(id)
+for ids in [slice(None), np.random.default_rng(0).permutation(len(corpus))]:
+    try:
+        assert len(corpus.unitaries(ids)) == len(corpus.circuits(ids)) == len(corpus)
+    except qorpus.Error as error:
+        assert "chunk" in str(error), error
+print(len(wrong), len(refused), min(wrong | refused, default=-1), max(wrong | refused, default=-1))
+"""
+
+
+@pytest.mark.parametrize("check", ["once", "always"])
+def test_damage_after_a_block_was_checked(corpus, victim, chance, check):
+    """It is not noticed before the file or the process is another one, but stays in its block, and
+    nothing crashes. A check on every read notices it."""
+    noticed = 0
+    for _ in range(6):
+        corpus.write_bytes(victim.bytes)
+        os.utime(corpus, (1_700_000_000, 1_700_000_000))
+        index, column, at, bit = victim.blob_bits(chance)
+        print(f"chunk {index}, {column}, byte {at}, bit {bit}")
+        command = [sys.executable, "-c", READ_TWICE, str(corpus), str(bit)]
+        result = subprocess.run(command, env={**os.environ, "QORPUS_CHECK": check}, capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
+        wrong, refused, first, last = map(int, result.stdout.split())
+        block = victim.decoder.in_block if column == "unitaries" else format_v1.BLOCK
+        hit = victim.record_in_block(index, column, at)
+        if check == "always":
+            assert wrong == 0 and refused >= 1
+        if wrong + refused:
+            # The list of block ends belongs to two blocks.
+            assert hit <= first <= last < hit + 2 * block
+        noticed += refused > 0
+        # Another process checks the block.
+        assert not shown_right_or_refused(corpus, victim, hit)
+        assert qorpus("verify", corpus, "--quiet", "--sample", "0", status=1)
+    assert check == "once" or noticed == 6
 
 
 def test_a_flipped_bit_anywhere(corpus, victim, chance):

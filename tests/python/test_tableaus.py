@@ -234,8 +234,34 @@ def test_permutations_are_found(permutations):
         circuit.append(gate, range(5))
         found = permutations.find(gate)
         assert found == permutations.find(np.array(pattern))
+        assert found == permutations.find(pattern) == permutations.find([*np.array(pattern)])
         assert makes(found, circuit, 5)
     assert permutations.find("cx 0 1").proven
+    assert permutations.find_many([[1, 0, 2, 3, 4], (1, 0, 2, 3, 4), "swap 0 1"]) == [permutations.find("swap 0 1")] * 3
+    assert permutations.find([]).circuit == ()
+    for wrong in [[1, 0, 2, 3], [0, 0, 2, 3, 4], [1, 0, 2, 3, 5], [-1, 0, 1, 2, 3], (4, 3, 2, 1, 0, 5)]:
+        with pytest.raises(qorpus.InvalidArgument, match="permutation"):
+            permutations.find(wrong)
+    for wrong in [[True, False, True, False, True], [1.0, 0, 2, 3, 4], [1 << 70, 0, 2, 3, 4], [1, "h 0", 2, 3, 4]]:
+        with pytest.raises(qorpus.Error):
+            permutations.find(wrong)
+
+
+def test_circuits_of_an_enumeration_are_as_long_as_its_last_level(tmp_path, cliffords, permutations):
+    torch = pytest.importorskip("torch")
+    for corpus in (cliffords, permutations):
+        longest = max(map(len, corpus.circuits(slice(None))))
+        assert corpus.longest == longest == corpus.levels[-1].length - (not len(corpus.levels[-1].ids))
+        assert corpus.split(train=0.5)["train"].longest == longest
+        assert corpus.torch()[3]["circuit"].shape == (longest,)
+        assert {tuple(batch["circuit"].shape)[1:] for batch in corpus.torch(batch_size=50)} == {(longest,)}
+    by_cost = qorpus.distinct(tmp_path / "cost.db", gates="h,s", qubits=1, cost={"h": 1}, max_cost=2)
+    assert by_cost.longest == max(map(len, by_cost.circuits(slice(None))))
+    assert torch.equal(by_cost.torch()[0]["circuit"], torch.full((by_cost.longest,), -1))
+    assert qorpus.Recipe(length=(3, 7)).longest == 7
+    with qorpus.Writer(tmp_path / "mine.db", gates=["h"], qubits=1) as writer:
+        writer.append("h")
+    assert qorpus.open(tmp_path / "mine.db").longest is None
 
 
 def test_objects_of_qiskit_are_found_in_other_enumerations(tmp_path):

@@ -735,6 +735,54 @@ def test_appended_records_and_their_labels(labelled):
     assert labelled.torch(longest=5, labels=True)[3]["labels"]["name"] == "n3"
 
 
+def same_batch(found: dict, expected: dict) -> bool:
+    """Return whether two batches have the same tensors and labels."""
+    tensors = [{name: batch[name] for name in batch if name != "labels"} for batch in (found, expected)]
+    labels = [batch.get("labels", {}) for batch in (found, expected)]
+    numbers = [{name: given[name] for name in given if name != "name"} for given in labels]
+    return equal(*tensors) and equal(*numbers) and labels[0].get("name") == labels[1].get("name")
+
+
+@pytest.mark.parametrize("kind", ["corpus", "recipe", "split", "labelled"])
+def test_default_collation_takes_what_was_read(corpus, recipe, labelled, kind):
+    """Batches are those of single samples, whether or not samples were looked at before."""
+    dataset = {
+        "corpus": lambda: corpus.torch(),
+        "recipe": lambda: recipe.torch(real_imag=True),
+        "split": lambda: corpus.split(a=0.5)["a"].torch(),
+        "labelled": lambda: labelled.torch(longest=9, labels=True),
+    }[kind]()
+    collate, places = torch.utils.data.default_collate, [5, 2, -1, 5]
+    expected = collate([dict(dataset[place]) for place in places])
+    assert ("labels" in expected) == (kind == "labelled")
+    samples = dataset.__getitems__(places)
+    assert same_batch(collate(samples), expected)
+    assert collate(samples)["id"].data_ptr() == collate(samples)["id"].data_ptr(), "taken as it was read"
+    assert len(samples) == 4 and samples[-1]["id"] == samples[0]["id"] == expected["id"][0]
+    assert [sample["id"].item() for sample in samples[1:3]] == expected["id"][1:3].tolist()
+    assert same_batch(collate(samples), expected) and same_batch(collate(list(samples)), expected)
+    with pytest.raises(IndexError):
+        samples[4]
+
+
+def test_samples_that_were_changed_are_collated_as_they_are(corpus, labelled):
+    collate, dataset = torch.utils.data.default_collate, corpus.torch()
+    for place in (0, 2):
+        samples = dataset.__getitems__([3, 4, 5])
+        samples[place]["id"] = torch.tensor(77)
+        assert collate(samples)["id"].tolist() == [77 if row == place else 3 + row for row in range(3)]
+    samples = dataset.__getitems__([3, 4, 5])
+    del samples[0]["unitary"]
+    assert "unitary" not in collate(samples)
+    samples = dataset.__getitems__([3, 4, 5])
+    samples[0]["length"] += 1
+    lengths = [len(corpus[place].circuit) for place in (3, 4, 5)]
+    assert collate(samples)["length"].tolist() == [lengths[0] + 1, *lengths[1:]]
+    samples = labelled.torch(longest=9, labels=True).__getitems__([3, 4])
+    samples[0]["labels"]["name"] = "mine"
+    assert collate(samples)["labels"]["name"] == ["mine", samples[1]["labels"]["name"]]
+
+
 @pytest.mark.parametrize("window", [None, 150])
 @pytest.mark.parametrize(("workers", "context"), [*THREADS, *LOADERS])
 def test_stream_with_workers(corpus, workers, context, window):

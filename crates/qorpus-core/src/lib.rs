@@ -91,6 +91,7 @@ pub use channel::{MAX_CHANNEL_QUBITS, pauli_transfer};
 pub use circuit::{Circuit, Circuits, MAX_LENGTH};
 pub use clifford::{Clifford, PauliProduct};
 pub use codec::chunk::{Chunk, ChunkRef, ChunkSpan, Damage, Decoded};
+pub use codec::column::ReadColumn;
 pub use codec::content_hash::ContentHash;
 pub use codec::labels::PackedLabels;
 pub use codec::layout::Codec;

@@ -9,7 +9,7 @@ use crate::waiting::stop;
 use numpy::{PyArrayDescrMethods, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::{PyBytes, PyDict, PyIterator, PyString, PyTuple};
+use pyo3::types::{PyBool, PyBytes, PyDict, PyIterator, PyList, PyString, PyTuple};
 use qorpus::core::{Alphabet, Clifford};
 use qorpus::{Corpus, FindOptions, Found, Order, Partition, Remote, TakeRows, Target};
 use std::path::PathBuf;
@@ -184,21 +184,20 @@ fn judged(reader: &Corpus, target: &Bound<'_, PyAny>, order: Order) -> PyResult<
 }
 
 /// Converts a tableau, a linear function or a permutation, if the corpus compares tableaus and the
-/// array is of truth values or has one axis.
+/// target is an array of truth values, or has integers along one axis.
 fn tableau(reader: &Corpus, target: &Bound<'_, PyAny>) -> PyResult<Option<Target>> {
     let (py, qubits) = (target.py(), reader.recipe().alphabet().qubits());
-    let compares_tableaus = reader.recipe().space().enumerates().is_some_and(|distinct| distinct.tableaus);
-    let Ok(array) = target.cast::<PyUntypedArray>() else { return Ok(None) };
-    let (kind, shape) = (array.dtype().kind(), array.shape().to_vec());
-    if !compares_tableaus || !(kind == b'b' || shape.len() == 1 && matches!(kind, b'i' | b'u')) {
+    if !reader.recipe().space().enumerates().is_some_and(|distinct| distinct.tableaus) {
         return Ok(None);
     }
-    if shape.len() == 1 && kind != b'b' {
-        // Numbers beyond 64 bits with a sign are not those of qubits.
-        let pattern: Vec<i64> = target.call_method0("tolist")?.extract().unwrap_or_default();
-        return Clifford::of_permutation(&pattern, qubits)
-            .or_raise(py)
-            .map(|found| Some(Target::of_clifford(found)));
+    if let Some(pattern) = pattern(target)? {
+        let operator = Clifford::of_permutation(&pattern, qubits).or_raise(py)?;
+        return Ok(Some(Target::of_clifford(operator)));
+    }
+    let Ok(array) = target.cast::<PyUntypedArray>() else { return Ok(None) };
+    let shape = array.shape().to_vec();
+    if array.dtype().kind() != b'b' {
+        return Ok(None);
     }
     let bits: Vec<bool> = target.call_method0("ravel")?.call_method0("tolist")?.extract()?;
     let found = match shape[..] {
@@ -225,6 +224,23 @@ fn tableau(reader: &Corpus, target: &Bound<'_, PyAny>) -> PyResult<Option<Target
         }
     };
     Ok(Some(found))
+}
+
+/// Returns the integers of an array with one axis, a list or a tuple; `None` for other targets.
+fn pattern(target: &Bound<'_, PyAny>) -> PyResult<Option<Vec<i64>>> {
+    if let Ok(array) = target.cast::<PyUntypedArray>() {
+        let is_pattern = array.ndim() == 1 && matches!(array.dtype().kind(), b'i' | b'u');
+        // Numbers beyond 64 bits with a sign are not those of qubits.
+        let numbers = || Ok(target.call_method0("tolist")?.extract().unwrap_or_default());
+        return is_pattern.then(numbers).transpose();
+    }
+    let is_truth_value =
+        |item: PyResult<Bound<'_, PyAny>>| item.is_ok_and(|item| item.is_instance_of::<PyBool>());
+    let is_sequence = target.is_instance_of::<PyList>() || target.is_instance_of::<PyTuple>();
+    if !is_sequence || target.try_iter()?.any(is_truth_value) {
+        return Ok(None);
+    }
+    Ok(target.extract().ok())
 }
 
 /// Converts an answer for Python.

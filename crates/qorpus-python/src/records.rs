@@ -413,6 +413,15 @@ impl Records {
         self.recipe.space().lengths()
     }
 
+    /// The number of letters of the longest circuit: as the recipe bounds it or, of an enumeration,
+    /// as its finished levels have it. None if a `Writer` appended the records: their circuits may
+    /// have any length.
+    #[getter]
+    fn longest(&self, py: Python<'_>) -> PyResult<Option<usize>> {
+        let reader = self.reader(py)?;
+        py.detach(|| reader.longest()).or_raise(py)
+    }
+
     /// Whether unitaries are stored; otherwise they are computed on reading.
     #[getter]
     fn stores_unitaries(&self) -> bool {
@@ -446,7 +455,8 @@ impl Records {
         self.recipe.hash().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Whether a `Writer` appended the records; otherwise the recipe decides them.
+    /// Whether a `Writer` appended the records or an enumeration found them; otherwise the recipe
+    /// decides them.
     #[getter]
     fn is_appended(&self) -> bool {
         self.recipe.space().is_appended()

@@ -4,6 +4,7 @@
 use crate::bits::{BitReader, BitWriter};
 use crate::circuit::Circuits;
 use crate::codec::chunk::{ChunkRef, ChunkSpan, Damage, Decoded};
+use crate::codec::column::ReadColumn;
 use crate::codec::layout::{BLOCK_CIRCUITS, Codec, ENTRY_BYTES, copying, room};
 use std::ops::Range;
 
@@ -43,7 +44,9 @@ impl Codec {
             let number = start / BLOCK_CIRCUITS;
             let own = &entries[number.saturating_sub(1) * ENTRY_BYTES..(number + 1) * ENTRY_BYTES];
             let (range, check) = block_at(blocks.len(), chunk.count, number, own)?;
-            let mut block = self.open_block(chunk.span(), number, &blocks[range], check)?;
+            let bytes = &blocks[range];
+            self.check_block(chunk.span(), number, bytes, check)?;
+            let mut block = self.open_block(chunk.span(), number, bytes)?;
             let (mut rest, angles) = block.circuits(0..block.records, self, circuits)?;
             if circuits.total() > MAX_CHUNK_LETTERS || !rest.ends_in_padding() || !angles.is_empty() {
                 return Err(Damage::Circuit);
@@ -64,11 +67,11 @@ impl Codec {
         self.circuits_at(chunk.span(), column.len(), &[position], buffer, &mut copying(column), circuits)
     }
 
-    /// Appends the circuits at `positions` of a chunk to `circuits`. Only their blocks are checked.
-    /// The column has `len` bytes; `fetch` copies bytes from an offset on, and `buffer` is reused.
+    /// Appends the circuits at `positions` of a chunk to `circuits`. Only their blocks are checked,
+    /// unless they were before. The column has `len` bytes; `buffer` is reused.
     ///
     /// # Errors
-    /// The damage that was found, or the error of `fetch`; then the contents of `circuits` are
+    /// The damage that was found, or the error of `column`; then the contents of `circuits` are
     /// undefined.
     ///
     /// # Panics
@@ -79,12 +82,12 @@ impl Codec {
         len: usize,
         positions: &[usize],
         buffer: &mut Vec<u8>,
-        fetch: &mut impl FnMut(usize, &mut [u8]) -> Result<(), E>,
+        column: &mut impl ReadColumn<E>,
         circuits: &mut Circuits,
     ) -> Result<(), E> {
         let list = circuits_list(span.count, len)?;
         for positions in positions.chunk_by(|a, b| a / BLOCK_CIRCUITS == b / BLOCK_CIRCUITS) {
-            let mut block = self.fetch_block(span, list, positions[0] / BLOCK_CIRCUITS, buffer, fetch)?;
+            let mut block = self.fetch_block(span, list, positions[0] / BLOCK_CIRCUITS, buffer, column)?;
             for &position in positions {
                 assert!((position as u64) < span.count, "positions within the chunk");
                 let record = position % BLOCK_CIRCUITS;
@@ -102,14 +105,14 @@ impl Codec {
         len: usize,
         mut positions: Range<usize>,
         buffer: &mut Vec<u8>,
-        fetch: &mut impl FnMut(usize, &mut [u8]) -> Result<(), E>,
+        column: &mut impl ReadColumn<E>,
         circuits: &mut Circuits,
     ) -> Result<(), E> {
         assert!(positions.end as u64 <= span.count, "positions within the chunk");
         let list = circuits_list(span.count, len)?;
         while !positions.is_empty() {
             let (number, within) = (positions.start / BLOCK_CIRCUITS, positions.start % BLOCK_CIRCUITS);
-            let mut block = self.fetch_block(span, list, number, buffer, fetch)?;
+            let mut block = self.fetch_block(span, list, number, buffer, column)?;
             let records = within..block.records.min(within + positions.len());
             positions.start += records.len();
             block.circuits(records, self, circuits)?;
@@ -135,38 +138,42 @@ impl Codec {
         Ok(chunk.circuits.split_at(circuits_list(chunk.count, chunk.circuits.len())?))
     }
 
-    /// Fetches block `number` into `buffer` and checks it; the entries begin at `list` in the
-    /// column.
+    /// Fetches block `number` into `buffer` and checks it, unless it was checked before; the entries
+    /// begin at `list` in the column.
     fn fetch_block<'a, E: From<Damage>>(
         &self,
         span: ChunkSpan,
         list: usize,
         number: usize,
         buffer: &'a mut Vec<u8>,
-        fetch: &mut impl FnMut(usize, &mut [u8]) -> Result<(), E>,
+        column: &mut impl ReadColumn<E>,
     ) -> Result<CircuitBlock<'a>, E> {
         let mut entries = [0; 2 * ENTRY_BYTES];
         // The entry of the previous block gives the beginning of a block.
         let own = &mut entries[..ENTRY_BYTES * (number.min(1) + 1)];
-        fetch(list + number.saturating_sub(1) * ENTRY_BYTES, own)?;
+        column.fetch(list + number.saturating_sub(1) * ENTRY_BYTES, own)?;
         let (range, check) = block_at(list, span.count, number, own)?;
         let bytes = room(buffer, range.len());
-        fetch(range.start, bytes)?;
-        Ok(self.open_block(span, number, bytes, check)?)
+        column.fetch(range.start, bytes)?;
+        if !column.is_checked(number) {
+            self.check_block(span, number, bytes, check)?;
+            column.set_checked(number);
+        }
+        Ok(self.open_block(span, number, bytes)?)
     }
 
     /// Checks the bytes of block `number`.
-    fn open_block<'a>(
-        &self,
-        span: ChunkSpan,
-        number: usize,
-        bytes: &'a [u8],
-        check: u64,
-    ) -> Decoded<CircuitBlock<'a>> {
-        let start = number * BLOCK_CIRCUITS;
-        if check != self.circuits_check(span.first_id + start as u64, bytes) {
-            return Err(Damage::Block { column: "circuits", block: number });
+    fn check_block(&self, span: ChunkSpan, number: usize, bytes: &[u8], check: u64) -> Decoded<()> {
+        let first = span.first_id + (number * BLOCK_CIRCUITS) as u64;
+        if check == self.circuits_check(first, bytes) {
+            return Ok(());
         }
+        Err(Damage::Block { column: "circuits", block: number })
+    }
+
+    /// Opens block `number`.
+    fn open_block<'a>(&self, span: ChunkSpan, number: usize, bytes: &'a [u8]) -> Decoded<CircuitBlock<'a>> {
+        let start = number * BLOCK_CIRCUITS;
         let records = BLOCK_CIRCUITS.min(span.count as usize - start);
         let mut packed = bytes.len();
         if self.free_angles.are_stored() {
@@ -203,7 +210,7 @@ fn block_at(len: usize, count: u64, number: usize, entries: &[u8]) -> Decoded<(R
     Ok((begin..end, read_u64(entries, own + 4)))
 }
 
-/// A block of circuits whose check has passed.
+/// A block of circuits whose check has passed, now or before.
 struct CircuitBlock<'a> {
     bytes: &'a [u8],
     /// The stored angles of its circuits.

@@ -85,6 +85,16 @@ impl Codec {
         self.unitary_bytes
     }
 
+    /// Returns the number of circuits in a block.
+    pub fn circuits_in_block(&self) -> u64 {
+        BLOCK_CIRCUITS as u64
+    }
+
+    /// Returns the number of stored unitaries in a block.
+    pub fn unitaries_in_block(&self) -> u64 {
+        1 << self.block_bits
+    }
+
     pub(crate) fn block_unitaries(&self) -> usize {
         1 << self.block_bits
     }

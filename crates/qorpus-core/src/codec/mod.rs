@@ -6,6 +6,7 @@
 
 pub(crate) mod chunk;
 pub(crate) mod circuits;
+pub(crate) mod column;
 pub(crate) mod content_hash;
 pub(crate) mod free_angles;
 pub(crate) mod labels;

@@ -2,6 +2,7 @@
 //! kilobyte.
 
 use crate::codec::chunk::{ChunkRef, ChunkSpan, Damage, Decoded};
+use crate::codec::column::ReadColumn;
 use crate::codec::layout::{CHECK_BYTES, Codec, copying, room};
 use std::ops::Range;
 
@@ -22,11 +23,10 @@ impl Codec {
     }
 
     /// Calls `emit` with the index and the stored unitary of each of `positions`. Only their blocks
-    /// are checked. The column has `len` bytes; `fetch` copies bytes from an offset on, and
-    /// `buffer` is reused.
+    /// are checked, unless they were before. The column has `len` bytes; `buffer` is reused.
     ///
     /// # Errors
-    /// The damage that was found, or the error of `fetch`.
+    /// The damage that was found, or the error of `column`.
     ///
     /// # Panics
     /// If the recipe stores no unitaries.
@@ -36,17 +36,27 @@ impl Codec {
         len: usize,
         positions: &[usize],
         buffer: &mut Vec<u8>,
-        fetch: &mut impl FnMut(usize, &mut [u8]) -> Result<(), E>,
+        column: &mut impl ReadColumn<E>,
         emit: &mut impl FnMut(usize, &[u8]),
     ) -> Result<(), E> {
         let (size, bits, mask) = (self.unitary_bytes, self.block_bits, self.block_unitaries() - 1);
         self.check_unitaries_len(span.count, len)?;
         let mut index = 0;
         for positions in positions.chunk_by(|a, b| a >> bits == b >> bits) {
+            let number = positions[0] >> bits;
+            if column.is_checked(number) {
+                for position in positions {
+                    let bytes = room(buffer, size);
+                    column.fetch(position * size, bytes)?;
+                    emit(index, bytes);
+                    index += 1;
+                }
+                continue;
+            }
             let (block, check) = self.unitary_block(span.count, positions[0]);
             let bytes = room(buffer, block.len());
-            fetch(block.start, bytes)?;
-            self.check_unitaries(span, positions[0] >> bits, bytes, check, fetch)?;
+            column.fetch(block.start, bytes)?;
+            self.check_unitaries(span, number, bytes, check, column)?;
             for position in positions {
                 emit(index, &bytes[(position & mask) * size..][..size]);
                 index += 1;
@@ -66,7 +76,7 @@ impl Codec {
         len: usize,
         mut positions: Range<usize>,
         buffer: &mut Vec<u8>,
-        fetch: &mut impl FnMut(usize, &mut [u8]) -> Result<(), E>,
+        column: &mut impl ReadColumn<E>,
         mut out: &mut [u8],
     ) -> Result<(), E> {
         let (size, in_block) = (self.unitary_bytes, self.block_unitaries());
@@ -74,14 +84,22 @@ impl Codec {
         assert!(positions.end as u64 <= span.count, "positions within the chunk");
         self.check_unitaries_len(span.count, len)?;
         while !positions.is_empty() {
+            let until = self.checked_until(&positions, column);
+            if until > positions.start {
+                let (part, rest) = out.split_at_mut((until - positions.start) * size);
+                column.fetch(positions.start * size, part)?;
+                positions.start = until;
+                out = rest;
+                continue;
+            }
             let (block, check) = self.unitary_block(span.count, positions.start);
             let last = block.end == span.count as usize * size;
             let is_whole = positions.start.is_multiple_of(in_block) && positions.len() * size >= block.len();
             if !is_whole {
                 // Only some of its unitaries are wanted, but all of them are checked.
                 let bytes = room(buffer, block.len());
-                fetch(block.start, bytes)?;
-                self.check_unitaries(span, positions.start >> self.block_bits, bytes, check, fetch)?;
+                column.fetch(block.start, bytes)?;
+                self.check_unitaries(span, positions.start >> self.block_bits, bytes, check, column)?;
                 let skipped = positions.start * size - block.start;
                 let (part, rest) = out.split_at_mut((block.len() - skipped).min(out.len()));
                 part.copy_from_slice(&bytes[skipped..][..part.len()]);
@@ -93,15 +111,25 @@ impl Codec {
             let blocks =
                 if last { 1 } else { (out.len() / block.len()).clamp(1, (PIECE_BYTES / block.len()).max(1)) };
             let (piece, rest) = out.split_at_mut(blocks * block.len());
-            fetch(block.start, piece)?;
+            column.fetch(block.start, piece)?;
             for (number, bytes) in piece.chunks_exact(block.len()).enumerate() {
                 let block = (positions.start >> self.block_bits) + number;
-                self.check_unitaries(span, block, bytes, check + number * CHECK_BYTES, fetch)?;
+                self.check_unitaries(span, block, bytes, check + number * CHECK_BYTES, column)?;
             }
             positions.start += piece.len() / size;
             out = rest;
         }
         Ok(())
+    }
+
+    /// Returns the end of those of the `positions` whose blocks were checked before, from the first
+    /// one on.
+    fn checked_until<E>(&self, positions: &Range<usize>, column: &impl ReadColumn<E>) -> usize {
+        let mut block = positions.start >> self.block_bits;
+        while block << self.block_bits < positions.end && column.is_checked(block) {
+            block += 1;
+        }
+        positions.end.min(block << self.block_bits)
     }
 
     /// Checks the length of a column of `count` stored unitaries.
@@ -121,7 +149,8 @@ impl Codec {
         (start..plain.min(start + self.block_bytes()), plain + block * CHECK_BYTES)
     }
 
-    /// Checks a block of unitaries, whose check is at offset `check` in the column.
+    /// Checks a block of unitaries, whose check is at offset `check` in the column, and notes that it
+    /// passed.
     #[inline]
     fn check_unitaries<E: From<Damage>>(
         &self,
@@ -129,12 +158,13 @@ impl Codec {
         block: usize,
         bytes: &[u8],
         check: usize,
-        fetch: &mut impl FnMut(usize, &mut [u8]) -> Result<(), E>,
+        column: &mut impl ReadColumn<E>,
     ) -> Result<(), E> {
         let mut expected = [0; CHECK_BYTES];
-        fetch(check, &mut expected)?;
+        column.fetch(check, &mut expected)?;
         let first = span.first_id + ((block as u64) << self.block_bits);
         if u64::from_le_bytes(expected) == self.unitaries_check(first, bytes) {
+            column.set_checked(block);
             return Ok(());
         }
         Err(Damage::Block { column: "unitaries", block }.into())

@@ -1,8 +1,9 @@
 //! A corpus file open for reading: its summary, and the state that its reads share. Others may be
 //! writing it meanwhile.
 
+use crate::corpus::checked_blocks::CheckedBlocks;
 use crate::corpus::journal_mode;
-use crate::corpus::mapped::{Backing, MappedFile};
+use crate::corpus::mapped::{Backing, CheckedFile, MappedFile};
 use crate::corpus::row_cache::{ChunkCache, RowCache};
 use crate::corpus::unitary_buffer::UnitaryBufferPool;
 use crate::error::{ChunkDamage, Error, Result, not_a_corpus};
@@ -163,11 +164,13 @@ impl CorpusFile {
     ) -> Option<CorpusFile> {
         // Before it is mapped: if another file takes its place meanwhile, the next read sees it.
         let corpus = CorpusFile::new(path, known.clone());
+        let blocks = corpus.checked_blocks();
         let file = PublishedMapping::new(&corpus.path, size)?;
         let root = layout.root(file.bytes())?;
         let rows = RowCache::new(corpus.recipe(), ids.end - ids.start, rows);
+        let checked = CheckedFile::new(blocks, file.bytes());
         let (file, chunks) = (Backing::File(file, root), ChunkCache::new(1));
-        corpus.mapped.replace(Some(MappedFile { ids, file, rows, chunks }));
+        corpus.mapped.replace(Some(MappedFile { ids, file, rows, chunks, checked }));
         Some(corpus)
     }
 
@@ -356,10 +359,16 @@ impl CorpusFile {
         self.blamed(damaged(self.recipe(), self.path.clone(), number, damage))
     }
 
+    /// Returns the blocks of this file that need no further check; `None` if all are to be checked.
+    pub(super) fn checked_blocks(&self) -> Option<Arc<CheckedBlocks>> {
+        let blocks = CheckedBlocks::of(&self.path, self.recipe(), self.codec())?;
+        (Some(blocks.file_id()) == self.file_id).then_some(blocks)
+    }
+
     /// Returns whether a mapping of the file was replaced by zeros since this was opened, so that
     /// its data cannot be trusted.
     #[inline]
-    fn is_torn(&self) -> bool {
+    pub(super) fn is_torn(&self) -> bool {
         self.file_id.is_some_and(|file| guard::faults(file) != self.initial_faults)
     }
 

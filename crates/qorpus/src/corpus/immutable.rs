@@ -2,13 +2,16 @@
 
 use crate::corpus::corpus_file::CorpusFile;
 use crate::corpus::ids::Ids;
-use crate::corpus::mapped::{Backing, Handles, ImmutableFile, MappedFile, MappedReader, MappedTable};
+use crate::corpus::mapped::{
+    Backing, CheckedFile, Handles, ImmutableFile, MappedFile, MappedReader, MappedTable,
+};
 use crate::corpus::record::RowBuffers;
 use crate::corpus::row_cache::{ChunkCache, MAX_SLOTS, RowCache};
 use crate::error::Result;
 use crate::os::clock::{POLL_INTERVAL, now};
 use crate::paths::beside;
 use crate::sqlite::blob::Columns;
+use crate::sqlite::btree;
 use crate::sqlite::connection;
 use crate::sqlite::mmap::Bytes;
 use crate::tables::chunks::totals;
@@ -40,21 +43,47 @@ impl CorpusFile {
     pub(super) fn read_mapped(&self, ids: &Ids<'_>, buffers: &mut RowBuffers<'_>) -> Result<bool> {
         self.poll_writers()?;
         let (mut mapped, mut block) = (self.mapped.borrow_mut(), self.buffer.borrow_mut());
-        let Some(MappedFile { ids: known, file, rows, .. }) = mapped.as_mut() else { return Ok(false) };
+        let Some(MappedFile { ids: known, file, rows, checked, .. }) = mapped.as_mut() else {
+            return Ok(false);
+        };
+        let (codec, mut is_unchanged) = (self.codec(), true);
         let mut read = |file: Bytes<'_>, root| {
-            let mut reader = MappedReader { file, root, ids: known.clone(), rows, codec: self.codec() };
-            match ids {
+            let blocks = checked.as_ref().map(CheckedFile::blocks);
+            let mut reader = MappedReader { file, root, ids: known.clone(), rows, codec, checked: blocks };
+            let is_read = match ids {
                 Ids::Run(ids) => reader.read_run(ids.clone(), buffers, &mut block),
                 Ids::List(ids) => reader.read(ids, buffers, &mut block),
             }
-            .is_ok()
+            .is_ok();
+            // Blocks that were not checked again count only if the file is still the same.
+            is_unchanged =
+                checked.as_ref().is_none_or(|checked| checked.is_unchanged(file) && !self.is_torn());
+            is_read && is_unchanged
         };
-        Ok(match file {
+        let is_read = match file {
             Backing::Sqlite(file) => file.with_dependent(|_, open| {
                 open.table.as_ref().is_some_and(|table| read(table.mapping.bytes(), table.root))
             }),
             Backing::File(file, root) => read(file.bytes(), *root),
-        })
+        };
+        if !is_unchanged {
+            // The next read maps the file as it is then.
+            mapped.take();
+            self.polled.set(None);
+        }
+        Ok(is_read)
+    }
+
+    /// Returns the BLOB at this place of the table `keys`, from the mapping of a file that nobody
+    /// writes; `None` if SQLite must be asked.
+    pub(crate) fn mapped_keys(&self, place: u64) -> Result<Option<Vec<u8>>> {
+        self.poll_writers()?;
+        let mapped = self.mapped.borrow();
+        let Some(MappedFile { file: Backing::Sqlite(file), .. }) = mapped.as_ref() else { return Ok(None) };
+        Ok(file.with_dependent(|_, open| {
+            let table = open.table.as_ref()?;
+            btree::blob(table.mapping.bytes(), table.keys_root?, place)
+        }))
     }
 
     /// Checks, every few milliseconds, for writers: opens or drops the mapping accordingly.
@@ -67,6 +96,7 @@ impl CorpusFile {
         // Asking the system for the process id would take a fifth of the time of a read.
         self.check_process()?;
         self.polled.set(Some(now));
+        self.refresh_checks();
         // Nobody writes a published file; if someone did, checks would fail.
         if self.mapped.borrow().as_ref().is_some_and(|mapped| matches!(mapped.file, Backing::File(..)))
             || self.has_no_writers() == self.mapped.borrow().is_some()
@@ -77,6 +107,7 @@ impl CorpusFile {
         if self.has_no_writers()
             && let Some(ids) = self.ids_in_one()?
         {
+            let blocks = self.checked_blocks();
             let connection = connection::open_immutable(&self.path)?;
             let file = ImmutableFile::new(connection, |connection| Handles {
                 columns: Columns::new(connection),
@@ -88,9 +119,25 @@ impl CorpusFile {
                 Ok(RowCache::new(&now.recipe, ids.end - ids.start, MAX_SLOTS))
             })?;
             let chunks = ChunkCache::new(if has_table { FEW_SLOTS } else { MAX_SLOTS });
-            self.mapped.replace(Some(MappedFile { ids, file: Backing::Sqlite(file), rows, chunks }));
+            let file = Backing::Sqlite(file);
+            let checked = file.bytes(|bytes| CheckedFile::new(blocks, bytes));
+            self.mapped.replace(Some(MappedFile { ids, file, rows, chunks, checked }));
         }
         Ok(())
+    }
+
+    /// Drops the mapping of a file that was changed since. In another state, and once its state is
+    /// settled, its blocks are checked anew.
+    fn refresh_checks(&self) {
+        let mut mapped = self.mapped.borrow_mut();
+        let Some(MappedFile { file, checked, .. }) = mapped.as_mut() else { return };
+        let is_changed = checked.as_ref().is_some_and(|checked| !checked.blocks().is_of(&self.path));
+        if is_changed && matches!(file, Backing::Sqlite(_)) {
+            *mapped = None;
+        } else if is_changed || checked.is_none() {
+            let blocks = self.checked_blocks();
+            *checked = file.bytes(|bytes| CheckedFile::new(blocks, bytes));
+        }
     }
 
     /// Returns the ids of the existing records if they are consecutive: all, or a part or shard.

@@ -1,16 +1,19 @@
 //! Mapped files: records of a file that nobody changes, read from its mapping or, where that is not
 //! possible, from open columns.
 
+use crate::corpus::checked_blocks::{BlockSet, CheckedBlocks};
 use crate::corpus::record::{GivenLabels, RowBuffers};
 use crate::corpus::row_cache::{ChunkCache, RowCache};
 use crate::sqlite::blob::Columns;
 use crate::sqlite::btree::{self, ChunkRow};
-use crate::sqlite::layout::chunks_root;
+use crate::sqlite::layout::{FileVersion, chunks_root, file_version, is_at_rest, keys_root};
 use crate::sqlite::mmap::{Bytes, Mapping, PublishedMapping};
-use qorpus_core::{Codec, Damage};
+use qorpus_core::{Codec, Damage, ReadColumn};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 
 /// A file that nobody changes at present, mapped or open.
 pub(crate) struct MappedFile {
@@ -19,6 +22,33 @@ pub(crate) struct MappedFile {
     pub(super) file: Backing,
     pub(super) rows: RowCache,
     pub(super) chunks: ChunkCache,
+    pub(super) checked: Option<CheckedFile>,
+}
+
+/// The blocks of a file that need no further check, as long as the file is the one that was mapped.
+pub(super) struct CheckedFile {
+    blocks: Arc<CheckedBlocks>,
+    version: FileVersion,
+}
+
+impl CheckedFile {
+    /// Returns the blocks of a file that nobody writes; `None` if all are to be checked always.
+    /// `blocks` were found before the file was mapped.
+    pub(super) fn new(blocks: Option<Arc<CheckedBlocks>>, file: Bytes<'_>) -> Option<CheckedFile> {
+        let (blocks, version) = (blocks?, file_version(file)?);
+        is_at_rest(version).then_some(CheckedFile { blocks, version })
+    }
+
+    pub(super) fn blocks(&self) -> &CheckedBlocks {
+        &self.blocks
+    }
+
+    /// Returns whether no transaction has changed the file since it was mapped, at the time of the
+    /// reads before this call.
+    pub(super) fn is_unchanged(&self, file: Bytes<'_>) -> bool {
+        fence(Ordering::Acquire);
+        file_version(file) == Some(self.version)
+    }
 }
 
 pub(super) enum Backing {
@@ -26,6 +56,18 @@ pub(super) enum Backing {
     Sqlite(ImmutableFile),
     /// A published file, and the root of the tree of `chunks` in it.
     File(PublishedMapping, u32),
+}
+
+impl Backing {
+    /// Calls `look` with the mapped bytes; `None` if there are none.
+    pub(super) fn bytes<T>(&self, look: impl FnOnce(Bytes<'_>) -> Option<T>) -> Option<T> {
+        match self {
+            Backing::Sqlite(file) => {
+                file.with_dependent(|_, open| look(open.table.as_ref()?.mapping.bytes()))
+            }
+            Backing::File(file, _) => look(file.bytes()),
+        }
+    }
 }
 
 self_cell::self_cell!(
@@ -55,17 +97,19 @@ impl std::fmt::Debug for MappedFile {
     }
 }
 
-/// The mapped table `chunks`.
+/// The mapped table `chunks`, and the table `keys` if there is one.
 pub(super) struct MappedTable<'c> {
     pub(super) mapping: Mapping<'c>,
     pub(super) root: u32,
+    pub(super) keys_root: Option<u32>,
 }
 
 impl MappedTable<'_> {
     pub(super) fn new(connection: &Connection) -> Option<MappedTable<'_>> {
         let root = chunks_root(connection).ok().flatten()?;
         let mapping = Mapping::new(connection)?;
-        btree::has_corpus_pages(mapping.bytes()).then_some(MappedTable { mapping, root })
+        let keys_root = keys_root(connection).ok().flatten();
+        btree::has_corpus_pages(mapping.bytes()).then_some(MappedTable { mapping, root, keys_root })
     }
 }
 
@@ -85,6 +129,34 @@ pub(super) struct MappedReader<'s> {
     pub(super) ids: Range<u64>,
     pub(super) rows: &'s mut RowCache,
     pub(super) codec: &'s Codec,
+    pub(super) checked: Option<&'s CheckedBlocks>,
+}
+
+/// A column of a row, and the blocks of its file that were checked before, with the number of the
+/// row's first one.
+struct MappedColumn<'s> {
+    file: Bytes<'s>,
+    row: &'s ChunkRow,
+    start: usize,
+    checked: Option<(&'s BlockSet, u64)>,
+}
+
+impl ReadColumn<Fallback> for MappedColumn<'_> {
+    #[inline]
+    fn fetch(&mut self, at: usize, out: &mut [u8]) -> Result<(), Fallback> {
+        self.row.copy(self.file, self.start + at, out).ok_or(Fallback)
+    }
+
+    #[inline]
+    fn is_checked(&self, block: usize) -> bool {
+        self.checked.is_some_and(|(set, first)| set.contains(first + block as u64))
+    }
+
+    fn set_checked(&mut self, block: usize) {
+        if let Some((set, first)) = self.checked {
+            set.insert(first + block as u64);
+        }
+    }
 }
 
 /// Blocks of this many records are prefetched while others are checked.
@@ -158,12 +230,12 @@ impl MappedReader<'_> {
             let mut emit = |index: usize, unitary: &[u8]| {
                 out[(start + index) * unitary.len()..][..unitary.len()].copy_from_slice(unitary);
             };
-            let mut fetch = self.fetch(row, row.unitaries_at());
-            codec.unitaries_at(span, row.unitaries_len as usize, positions, block, &mut fetch, &mut emit)?;
+            let (len, mut column) = (row.unitaries_len as usize, self.unitaries(row));
+            codec.unitaries_at(span, len, positions, block, &mut column, &mut emit)?;
         }
         if let Some(circuits) = &mut buffers.circuits {
-            let mut fetch = self.fetch(row, 0);
-            codec.circuits_at(span, row.circuits_len as usize, positions, block, &mut fetch, circuits)?;
+            let (len, mut column) = (row.circuits_len as usize, self.circuits(row));
+            codec.circuits_at(span, len, positions, block, &mut column, circuits)?;
         }
         match &mut buffers.labels {
             Some(labels) => self.read_labels(row, positions.iter().copied(), labels, block),
@@ -187,8 +259,13 @@ impl MappedReader<'_> {
             let (position, count) = ((id - row.first_id) as usize, row.count.into());
             if buffers.unitaries.is_some() {
                 let (block, check) = self.codec.unitary_block(count, position);
-                ask(row, row.unitaries_at() + block.start, block.len());
-                ask(row, row.unitaries_at() + check, 8);
+                let size = self.codec.unitary_bytes();
+                if self.unitaries(row).is_checked(position / self.codec.unitaries_in_block() as usize) {
+                    ask(row, row.unitaries_at() + position * size, size);
+                } else {
+                    ask(row, row.unitaries_at() + block.start, block.len());
+                    ask(row, row.unitaries_at() + check, 8);
+                }
             }
             if buffers.circuits.is_some() {
                 let (entry, block) = self.codec.circuit_block(count, row.circuits_len as usize, position);
@@ -234,12 +311,11 @@ impl MappedReader<'_> {
         if let Some(out) = &mut buffers.unitaries {
             let (size, len) = (codec.unitary_bytes(), row.unitaries_len as usize);
             let out = &mut out[places.start * size..places.end * size];
-            let mut fetch = self.fetch(row, row.unitaries_at());
-            codec.unitaries_in(span, len, positions.clone(), block, &mut fetch, out)?;
+            codec.unitaries_in(span, len, positions.clone(), block, &mut self.unitaries(row), out)?;
         }
         if let Some(circuits) = &mut buffers.circuits {
-            let (mut fetch, len) = (self.fetch(row, 0), row.circuits_len as usize);
-            codec.circuits_in(span, len, positions.clone(), block, &mut fetch, circuits)?;
+            let len = row.circuits_len as usize;
+            codec.circuits_in(span, len, positions.clone(), block, &mut self.circuits(row), circuits)?;
         }
         match &mut buffers.labels {
             Some(labels) => self.read_labels(row, positions, labels, block),
@@ -247,10 +323,22 @@ impl MappedReader<'_> {
         }
     }
 
-    /// Returns a function that copies bytes of the column that begins at `start`.
     #[inline]
-    fn fetch(&self, row: &ChunkRow, start: usize) -> impl FnMut(usize, &mut [u8]) -> Result<(), Fallback> {
-        move |at, out| row.copy(self.file, start + at, out).ok_or(Fallback)
+    fn unitaries<'r>(&'r self, row: &'r ChunkRow) -> MappedColumn<'r> {
+        let set = self.checked.map(|checked| &checked.unitaries);
+        self.column(row, row.unitaries_at(), set)
+    }
+
+    #[inline]
+    fn circuits<'r>(&'r self, row: &'r ChunkRow) -> MappedColumn<'r> {
+        self.column(row, 0, self.checked.map(|checked| &checked.circuits))
+    }
+
+    /// Returns the column of a row that begins at `start`.
+    #[inline]
+    fn column<'r>(&'r self, row: &'r ChunkRow, start: usize, set: Option<&'r BlockSet>) -> MappedColumn<'r> {
+        let checked = set.map(|set| (set, set.first(self.rows.chunk(row))));
+        MappedColumn { file: self.file, row, start, checked }
     }
 
     /// Appends the labels of the records at these positions of a row.
@@ -441,6 +529,116 @@ mod tests {
         let (reader, made) = (Corpus::open(&[path]).unwrap(), Corpus::computed(recipe).unwrap());
         let ids = [8, 0, 3, 3];
         assert_eq!(reader.rows(&ids, Order::Little).unwrap(), made.rows(&ids, Order::Little).unwrap());
+    }
+
+    /// Sets the time of the file's last change back, so that its state counts as settled.
+    fn settle(path: &Path) -> std::time::SystemTime {
+        let before = std::time::SystemTime::now() - std::time::Duration::from_secs(3_600);
+        std::fs::File::options().write(true).open(path).unwrap().set_modified(before).unwrap();
+        before
+    }
+
+    /// Flips a bit of the file, with the time of its last change as it was or as it is now.
+    fn flip(path: &Path, at: usize, time: Option<std::time::SystemTime>) {
+        use std::os::unix::fs::FileExt;
+        let file = std::fs::File::options().read(true).write(true).open(path).unwrap();
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, at as u64).unwrap();
+        file.write_all_at(&[byte[0] ^ 0x10], at as u64).unwrap();
+        time.map(|time| file.set_modified(time).unwrap());
+    }
+
+    #[test]
+    fn a_block_is_checked_once_while_the_file_stays_the_same() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("c.db");
+        let recipe = recipe(1, 3_000, true);
+        drop(generated(&path, &recipe));
+        let time = settle(&path);
+        let corpus = CorpusFile::open(&path).unwrap();
+        let mut made = Circuits::default();
+        recipe.space().circuits(0..3_000, &mut made);
+        let whole = corpus.compute(&made);
+        let read = |id: u64| {
+            let (mut circuits, mut out) = (Circuits::default(), vec![0; 32]);
+            let buffers = RowBuffers {
+                circuits: Some(&mut circuits),
+                unitaries: Some(&mut out),
+                ..RowBuffers::default()
+            };
+            corpus.rows(&Ids::List(&[id]), buffers).map(|()| (circuits.get(0).to_vec(), out))
+        };
+        let right = |id: u64| (made.get(id as usize).to_vec(), whole[id as usize * 32..][..32].to_vec());
+        // A block holds 32 unitaries, and the column is a plain array.
+        let (bytes, root) = (std::fs::read(&path).unwrap(), chunks_root(corpus.connection().unwrap()));
+        let row = btree::find(bytes[..].into(), root.unwrap().unwrap(), 0).unwrap();
+        let (column, _) = row.place(row.unitaries_at()).unwrap();
+        assert_eq!(bytes[column..][..2_048], whole[..2_048]);
+        assert_eq!(read(5).unwrap(), right(5));
+        flip(&path, column + 7 * 32, Some(time));
+        flip(&path, column + 40 * 32, Some(time));
+        // Damage behind a check stays unnoticed, and no other record is touched by it.
+        let mut damaged = right(7);
+        damaged.1[0] ^= 0x10;
+        assert_eq!(read(7).unwrap(), damaged);
+        assert_eq!(read(6).unwrap(), right(6));
+        // All handles of a process share what was checked.
+        let other = CorpusFile::open(&path).unwrap();
+        assert!(
+            other
+                .rows(&Ids::List(&[7]), RowBuffers { unitaries: Some(&mut [0; 32]), ..Default::default() })
+                .is_ok()
+        );
+        // A block that was not read before is checked.
+        assert!(matches!(read(41), Err(crate::Error::DamagedChunk { .. })));
+        // Every block of a file in another state is.
+        flip(&path, column + 7 * 32, None);
+        flip(&path, column + 8 * 32, None);
+        for corpus in [&corpus, &other, &CorpusFile::open(&path).unwrap()] {
+            corpus.polled.set(None);
+            let buffers = RowBuffers { unitaries: Some(&mut [0; 32]), ..RowBuffers::default() };
+            assert!(matches!(corpus.rows(&Ids::List(&[7]), buffers), Err(crate::Error::DamagedChunk { .. })));
+        }
+        flip(&path, column + 8 * 32, None);
+        corpus.polled.set(None);
+        assert_eq!(read(7).unwrap(), right(7));
+    }
+
+    #[test]
+    fn checked_blocks_are_read_right_in_any_order() {
+        let directory = tempfile::tempdir().unwrap();
+        for (qubits, stored) in [(1, true), (2, true), (3, true), (2, false)] {
+            let path = directory.path().join(format!("{qubits} {stored}.db"));
+            let recipe = recipe(qubits, 3_000, stored);
+            drop(generated(&path, &recipe));
+            settle(&path);
+            let corpus = CorpusFile::open(&path).unwrap();
+            for _ in 0..2 {
+                assert!(is_mapped_and_right(&corpus, &recipe, false));
+                assert!(corpus.mapped.borrow().as_ref().is_some_and(|mapped| mapped.checked.is_some()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_transaction_ends_the_trust_in_checks() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("c.db");
+        drop(generated(&path, &recipe(1, 3_000, true)));
+        settle(&path);
+        let corpus = CorpusFile::open(&path).unwrap();
+        let mut out = vec![0; 32];
+        let mut is_mapped = |corpus: &CorpusFile| {
+            let mut buffers = RowBuffers { unitaries: Some(&mut out), ..RowBuffers::default() };
+            corpus.read_mapped(&(&[5]).into(), &mut buffers).unwrap()
+        };
+        assert!(is_mapped(&corpus) && is_mapped(&corpus));
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch("CREATE TABLE mine (x)").unwrap();
+        // It does not look for writers meanwhile.
+        corpus.polled.set(Some(std::time::Duration::MAX));
+        assert!(!is_mapped(&corpus), "the file's version is another one");
+        assert!(is_mapped(&corpus), "and the file is mapped again");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A corpus in one file: reading its records, also while others write, and the connection that
 //! writes.
 
+pub(crate) mod checked_blocks;
 pub(crate) mod corpus_file;
 pub(crate) mod corpus_writer;
 pub(crate) mod growth;

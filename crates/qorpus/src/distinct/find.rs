@@ -18,6 +18,11 @@ use crate::options::job::threads;
 use crate::tables::levels::Level;
 use qorpus_core::{Distinct, Target};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// The time for which one thread answers alone. Each further thread opens the file, which takes some
+/// milliseconds.
+const ALONE: Duration = Duration::from_millis(5);
 
 /// The corpus and the options that all searches of a call share.
 struct Searches<'a> {
@@ -54,7 +59,8 @@ impl CorpusFile {
         Ok(self.settle(&searches, std::slice::from_ref(target), vec![answer], stop)?.swap_remove(0))
     }
 
-    /// Looks for many unitaries as [`find`](CorpusFile::find) does, on all cores.
+    /// Looks for many unitaries as [`find`](CorpusFile::find) does: on this thread, and on all cores
+    /// once that takes longer than opening the file again.
     ///
     /// # Errors
     /// As [`find`](CorpusFile::find).
@@ -65,11 +71,34 @@ impl CorpusFile {
         stop: &mut dyn FnMut() -> bool,
     ) -> Result<Vec<Found>> {
         let searches = self.searches(targets, options)?;
-        let (stopped, mut answers) = (AtomicBool::new(false), Vec::with_capacity(targets.len()));
-        let path = self.path().to_owned();
-        let begin = || CorpusFile::open(&path);
+        let (mut answers, start) = (Vec::with_capacity(targets.len()), Instant::now());
+        for target in targets {
+            if start.elapsed() > ALONE {
+                break;
+            }
+            answers.push(self.answer(&searches, target, stop)?);
+        }
+        self.answer_in_parallel(&searches, &targets[answers.len()..], &mut answers, stop)?;
+        let unknown = || Answer::Known(Found::Unclear { nearest: None, tolerance: 0.0, within: 0 });
+        answers.resize_with(targets.len(), unknown);
+        self.settle(&searches, targets, answers, stop)
+    }
+
+    /// Appends the answers for these targets, as far as `stop` lets it come.
+    fn answer_in_parallel(
+        &self,
+        searches: &Searches<'_>,
+        targets: &[Target],
+        answers: &mut Vec<Answer>,
+        stop: &mut dyn FnMut() -> bool,
+    ) -> Result<()> {
+        if targets.is_empty() {
+            return Ok(());
+        }
+        let (stopped, path, shared) = (AtomicBool::new(false), self.path().to_owned(), self.shared().clone());
+        let begin = || CorpusFile::open_known(&path, std::iter::once(&shared), |_| Ok(()));
         let work = |corpus: &mut CorpusFile, number: usize| {
-            corpus.answer(&searches, &targets[number], &mut || stopped.load(Ordering::Relaxed))
+            corpus.answer(searches, &targets[number], &mut || stopped.load(Ordering::Relaxed))
         };
         let mut finish = |_, answer| {
             answers.push(answer);
@@ -77,10 +106,7 @@ impl CorpusFile {
         };
         let mut tick = || stopped.store(stop(), Ordering::Relaxed);
         let jobs = Threads::new(threads(None)?, &stopped);
-        parallel(jobs, targets.len(), &begin, &work, &mut finish, &mut tick)?;
-        let unknown = || Answer::Known(Found::Unclear { nearest: None, tolerance: 0.0, within: 0 });
-        answers.resize_with(targets.len(), unknown);
-        self.settle(&searches, targets, answers, stop)
+        parallel(jobs, targets.len(), &begin, &work, &mut finish, &mut tick).map(drop)
     }
 
     /// Checks the corpus, the targets and the options.
@@ -172,5 +198,64 @@ impl CorpusFile {
             },
         };
         answers.into_iter().map(settle).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DistinctOptions, EnumerateOptions, Order};
+
+    #[test]
+    fn threads_answer_as_one_does() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("c.db");
+        let options = DistinctOptions {
+            gates: Some("h,s,cx".into()),
+            qubits: Some(2),
+            max_length: Some(4),
+            ..DistinctOptions::default()
+        };
+        let recipe = options.recipe().unwrap();
+        crate::enumerate(&path, &recipe, EnumerateOptions::default(), &false.into(), &mut |_| ()).unwrap();
+        let corpus = CorpusFile::open(&path).unwrap();
+        let target = |id| Target::new(corpus.record(id, Order::Big).unwrap().unitary, 4, false).unwrap();
+        let targets: Vec<Target> = (0..corpus.len().unwrap()).map(target).collect();
+        let searches = corpus.searches(&targets, FindOptions::default()).unwrap();
+        let mut answers = Vec::new();
+        corpus.answer_in_parallel(&searches, &targets, &mut answers, &mut || false).unwrap();
+        assert!(targets.len() > 50 && answers.len() == targets.len());
+        for (number, (target, answer)) in targets.iter().zip(answers).enumerate() {
+            let Answer::Known(found) = answer else { panic!("{number} is not known") };
+            assert!(matches!(found, Found::Record { id, .. } if id == number as u64), "{found:?}");
+            assert_eq!(found, corpus.find(target, FindOptions::default(), &mut || false).unwrap());
+        }
+    }
+
+    #[test]
+    fn blocks_of_the_index_come_from_the_mapping() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("c.db");
+        let options = DistinctOptions {
+            gates: Some("swap".into()),
+            qubits: Some(6),
+            coupling: Some("line".into()),
+            max_length: Some(15),
+            ..DistinctOptions::default()
+        };
+        let recipe = options.recipe().unwrap();
+        crate::enumerate(&path, &recipe, EnumerateOptions::default(), &false.into(), &mut |_| ()).unwrap();
+        let corpus = CorpusFile::open(&path).unwrap();
+        let stored = |connection: &rusqlite::Connection| {
+            let mut statement = connection.prepare("SELECT place, entries FROM keys")?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect::<rusqlite::Result<Vec<(u64, Vec<u8>)>>>()
+        };
+        let blocks = corpus.read(stored).unwrap();
+        assert!(blocks.len() > 15);
+        for (place, entries) in blocks {
+            assert_eq!(corpus.mapped_keys(place).unwrap(), Some(entries), "{place}");
+        }
+        assert_eq!(corpus.mapped_keys(1 << 62).unwrap(), None);
     }
 }

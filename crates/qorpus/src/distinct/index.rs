@@ -56,7 +56,8 @@ impl Index {
         1 << self.bits
     }
 
-    fn place(&self, block: u64) -> u64 {
+    /// Returns the place of a block in the table `keys`.
+    pub(super) fn place(&self, block: u64) -> u64 {
         self.number << LEVEL_SHIFT | block
     }
 
@@ -95,22 +96,27 @@ impl Index {
     /// Reads a block; `None` if it is missing or its checksum fails.
     pub(super) fn read(&self, connection: &Connection, block: u64) -> rusqlite::Result<Option<Vec<u8>>> {
         let found = keys::entries(connection, self.place(block))?;
-        Ok(found.and_then(|mut bytes| {
-            let checksum = bytes.split_off(bytes.len().checked_sub(CHECKSUM_BYTES)?);
-            let is_whole = checksum == self.checksum(block, &bytes).to_le_bytes()
-                && bytes.len().is_multiple_of(KEY_PART_BYTES + self.origin_bytes);
-            is_whole.then_some(bytes)
-        }))
+        Ok(found.and_then(|bytes| self.checked(block, bytes)))
+    }
+
+    /// Returns the bytes of a block without their checksum; `None` if that fails.
+    pub(super) fn checked(&self, block: u64, mut bytes: Vec<u8>) -> Option<Vec<u8>> {
+        let len = bytes.len().checked_sub(CHECKSUM_BYTES)?;
+        let (entries, checksum) = bytes.split_at(len);
+        let is_whole = checksum == self.checksum(block, entries).to_le_bytes()
+            && len.is_multiple_of(KEY_PART_BYTES + self.origin_bytes);
+        bytes.truncate(len);
+        is_whole.then_some(bytes)
     }
 
     /// Returns the entries of a block: parts of keys, and origins.
-    pub(super) fn entries(&self, block: &[u8]) -> Vec<(KeyPart, u64)> {
+    pub(super) fn entries<'b>(&self, block: &'b [u8]) -> impl Iterator<Item = (KeyPart, u64)> + use<'b> {
         let width = self.origin_bytes;
         let (parts, origins) = block.split_at(block.len() / (KEY_PART_BYTES + width) * KEY_PART_BYTES);
         // Without letters there is one record, whose origin takes no bytes.
-        let origin = |row: usize| &origins[row * width..][..width];
+        let origin = move |row: usize| &origins[row * width..][..width];
         let number = |bytes: &[u8]| bytes.iter().fold(0, |number, &byte| number << 8 | u64::from(byte));
-        parts.as_chunks().0.iter().enumerate().map(|(row, part)| (*part, number(origin(row)))).collect()
+        parts.as_chunks().0.iter().enumerate().map(move |(row, part)| (*part, number(origin(row))))
     }
 
     /// Returns whether an entry of a block may have one of these keys.

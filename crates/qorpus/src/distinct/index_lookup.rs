@@ -1,12 +1,14 @@
 //! Lookups in the index: from a unitary to the circuits that may have it, and to their records.
 
 use crate::corpus::corpus_file::CorpusFile;
+use crate::corpus::ids::Ids;
 use crate::distinct::index::Index;
 use crate::error::{Error, Result};
 use crate::tables::levels::Level;
 use crate::tables::next_level;
-use qorpus_core::Arithmetic;
-use std::ops::RangeInclusive;
+use qorpus_core::{Arithmetic, Circuits};
+use std::cmp::Ordering;
+use std::ops::{Range, RangeInclusive};
 
 /// The indexes of all levels.
 pub(super) struct IndexLookup<'a, A> {
@@ -40,22 +42,31 @@ impl<'a, A: Arithmetic> IndexLookup<'a, A> {
     }
 
     /// Returns the place of the first of these levels whose index may have `target`, or is damaged.
-    /// One transaction reads all of them.
+    /// From the first block that the mapping cannot give, one transaction reads all of them.
     pub(super) fn first_with(&self, numbers: &[usize], target: &A::Unitary) -> Result<Option<usize>> {
-        let (corpus, key) = (self.corpus, self.letters.key(target));
-        let keys = keys_near(self.letters, key, 0.0);
-        corpus.read(|connection| {
-            for (place, &number) in numbers.iter().enumerate() {
-                let level = &self.levels[number];
-                if level.records == 0 {
-                    continue;
+        let keys = keys_near(self.letters, self.letters.key(target), 0.0);
+        for (place, &number) in numbers.iter().enumerate() {
+            let index = self.index(number);
+            for block in self.blocks(number, &index, &keys) {
+                match self.mapped_block(&index, block)? {
+                    Some(bytes) if may_have(&index, block, &bytes, &keys) => return Ok(Some(place)),
+                    Some(_) => {}
+                    None => {
+                        let found = self.first_by_sql(&numbers[place..], &keys)?;
+                        return Ok(found.map(|later| place + later));
+                    }
                 }
-                let index = Index::new(corpus.recipe(), corpus.check_seed(), number, level);
-                for block in index.block(*keys.start())..=index.block(*keys.end()) {
-                    let has = |bytes: Vec<u8>| {
-                        let entries = index.entries(&bytes);
-                        entries.iter().any(|(part, _)| index.may_have(block, *part, &keys))
-                    };
+            }
+        }
+        Ok(None)
+    }
+
+    fn first_by_sql(&self, numbers: &[usize], keys: &RangeInclusive<u128>) -> Result<Option<usize>> {
+        self.corpus.read(|connection| {
+            for (place, &number) in numbers.iter().enumerate() {
+                let index = self.index(number);
+                for block in self.blocks(number, &index, keys) {
+                    let has = |bytes: Vec<u8>| may_have(&index, block, &bytes, keys);
                     if index.read(connection, block)?.is_none_or(has) {
                         return Ok(Some(place));
                     }
@@ -63,6 +74,36 @@ impl<'a, A: Arithmetic> IndexLookup<'a, A> {
             }
             Ok(None)
         })
+    }
+
+    fn index(&self, number: usize) -> Index {
+        Index::new(self.corpus.recipe(), self.corpus.check_seed(), number, &self.levels[number])
+    }
+
+    /// Returns the numbers of the blocks that have these keys; none if the level has no records.
+    fn blocks(&self, number: usize, index: &Index, keys: &RangeInclusive<u128>) -> Range<u64> {
+        let end = index.block(*keys.end()) + 1;
+        if self.levels[number].records == 0 { end..end } else { index.block(*keys.start())..end }
+    }
+
+    /// Returns a block from the mapping of a file that nobody writes; `None` if SQLite must read it.
+    fn mapped_block(&self, index: &Index, block: u64) -> Result<Option<Vec<u8>>> {
+        let bytes = self.corpus.mapped_keys(index.place(block))?;
+        Ok(bytes.and_then(|bytes| index.checked(block, bytes)))
+    }
+
+    /// Reads a block, which stays in `last_block`.
+    fn read_block(&mut self, number: usize, index: &Index, block: u64) -> Result<()> {
+        if self.last_block.as_ref().is_some_and(|last| (last.0, last.1) == (number, block)) {
+            return Ok(());
+        }
+        let bytes = match self.mapped_block(index, block)? {
+            None => self.corpus.read(|connection| index.read(connection, block))?,
+            bytes => bytes,
+        };
+        let damaged = || Error::DamagedIndex(self.corpus.path().into(), number);
+        self.last_block = Some((number, block, bytes.ok_or_else(damaged)?));
+        Ok(())
     }
 
     /// Calls `visit` with the circuits of a level whose unitary may be `target` within `error`,
@@ -74,22 +115,12 @@ impl<'a, A: Arithmetic> IndexLookup<'a, A> {
         error: f64,
         visit: &mut dyn FnMut(&[u16], &A::Unitary) -> bool,
     ) -> Result<()> {
-        let (level, corpus) = (&self.levels[number], self.corpus);
-        if level.records == 0 {
-            return Ok(());
-        }
-        let index = Index::new(corpus.recipe(), corpus.check_seed(), number, level);
+        let (level, corpus, index) = (&self.levels[number], self.corpus, self.index(number));
         let keys = keys_near(self.letters, self.letters.key(target), error);
-        for block in index.block(*keys.start())..=index.block(*keys.end()) {
-            if self.last_block.as_ref().is_none_or(|last| (last.0, last.1) != (number, block)) {
-                let damaged = || Error::DamagedIndex(corpus.path().into(), number);
-                let bytes = corpus.read(|connection| index.read(connection, block))?;
-                self.last_block = Some((number, block, bytes.ok_or_else(damaged)?));
-            }
+        for block in self.blocks(number, &index, &keys) {
+            self.read_block(number, &index, block)?;
             let Some((_, _, bytes)) = &self.last_block else { return Ok(()) };
-            for (_, origin) in
-                index.entries(bytes).into_iter().filter(|(part, _)| index.may_have(block, *part, &keys))
-            {
+            for (_, origin) in index.entries(bytes).filter(|(part, _)| index.may_have(block, *part, &keys)) {
                 let circuit = if level.length == 0 { Vec::new() } else { corpus.circuit_from(origin)? };
                 if self.letters.unitary(&circuit).is_ok_and(|unitary| visit(&circuit, &unitary)) {
                     return Ok(());
@@ -102,26 +133,36 @@ impl<'a, A: Arithmetic> IndexLookup<'a, A> {
     /// Returns the id of the record with this circuit, which the level has.
     pub(super) fn id(&self, number: usize, circuit: &[u16]) -> Result<u64> {
         let (costs, ids) = (next_level::costs(self.corpus.recipe()), self.levels[number].ids());
-        // Records are ordered by the record of the circuit without its last letter, and then by
-        // that letter: by the costs of the circuit without its last letters, from the end on, and
-        // then letter by letter.
-        let rank = |circuit: &[u16]| {
-            let add = |sum: &mut u64, letter: &u16| {
-                *sum += u64::from(costs[usize::from(*letter)]);
-                Some(*sum)
-            };
-            let mut sums: Vec<u64> = circuit.iter().scan(0, add).collect();
-            sums.reverse();
-            (sums, circuit.to_vec())
-        };
-        let wanted = rank(circuit);
-        let (mut from, mut to) = (ids.start, ids.end);
+        let (mut from, mut to, mut read) = (ids.start, ids.end, Circuits::default());
         while from < to {
-            let middle = from + (to - from) / 2;
-            if rank(&self.corpus.circuit(middle)?) < wanted { from = middle + 1 } else { to = middle }
+            let middle = from.midpoint(to);
+            read.clear();
+            self.corpus.circuits(&Ids::List(&[middle]), &mut read)?;
+            if order(&costs, read.get(0), circuit).is_lt() { from = middle + 1 } else { to = middle }
         }
         Ok(from)
     }
+}
+
+/// Returns whether the index of a level may have one of these keys in a block with these bytes.
+fn may_have(index: &Index, block: u64, bytes: &[u8], keys: &RangeInclusive<u128>) -> bool {
+    index.entries(bytes).any(|(part, _)| index.may_have(block, part, keys))
+}
+
+/// Compares circuits of a level as its records are ordered: by the record of the circuit without its
+/// last letter, and then by that letter. So the costs of the circuits without their last letters
+/// count first, from the end on, and then the letters.
+fn order(costs: &[u32], left: &[u16], right: &[u16]) -> Ordering {
+    let cost = |letter: &u16| u64::from(costs[usize::from(*letter)]);
+    let [mut left_sum, mut right_sum] = [left, right].map(|circuit| circuit.iter().map(cost).sum::<u64>());
+    for (left, right) in left.iter().zip(right).rev() {
+        if left_sum != right_sum {
+            return left_sum.cmp(&right_sum);
+        }
+        left_sum -= cost(left);
+        right_sum -= cost(right);
+    }
+    left.cmp(right)
 }
 
 /// Returns the possible keys of unitaries whose entries are within `error` of the unitary with this

@@ -102,7 +102,7 @@ fn verify_blocks<A: Arithmetic>(
     let Some(read) = read? else { return Ok(None) };
     let (mut count, mut sampled) = (0, Vec::new());
     for (block, bytes) in blocks.zip(read) {
-        let entries = index.entries(&bytes);
+        let entries: Vec<_> = index.entries(&bytes).collect();
         if !entries.is_sorted_by_key(|(part, _)| *part) {
             return Ok(None);
         }

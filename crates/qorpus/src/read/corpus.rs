@@ -217,6 +217,21 @@ impl Corpus {
         self.source.files().next().map_or_else(|| Ok(Vec::new()), |file| file.with(CorpusFile::levels))
     }
 
+    /// Returns the number of letters of the longest circuit: as the recipe bounds it or, of an
+    /// enumeration, as its finished levels have it. `None` if records were appended, with circuits of
+    /// any length.
+    ///
+    /// # Errors
+    /// As [`levels`](Corpus::levels).
+    pub fn longest(&self) -> Result<Option<usize>> {
+        if self.recipe.space().enumerates().is_some() {
+            let levels = self.levels()?;
+            let lengths = levels.iter().filter(|level| level.records > 0).map(|level| level.length);
+            return Ok(Some(lengths.max().unwrap_or(0)));
+        }
+        Ok((!self.recipe.space().is_appended()).then(|| self.recipe.space().lengths().1))
+    }
+
     /// Returns whether an enumeration has every unitary of its gates, as [`CorpusFile::is_group`]
     /// does.
     ///

@@ -1,4 +1,5 @@
-//! The b-tree of the table `chunks`: its rows, found in the pages of a mapped file without SQLite.
+//! The b-trees of the tables `chunks` and `keys`: their rows, found in the pages of a mapped file
+//! without SQLite.
 //!
 //! <https://sqlite.org/fileformat2.html> is the specification: "B-tree Pages", "Record Format". The
 //! pages are untrusted: every offset is checked, and SQLite reads anything unusual.
@@ -126,6 +127,20 @@ pub(crate) fn find(file: Bytes<'_>, root: u32, id: u64) -> Option<ChunkRow> {
             before = Some(page.child(child - 1)?);
         }
         page = Page::new(file, page.child(child)?)?;
+    }
+    None
+}
+
+/// Returns the BLOB of the row with this key, in a table of integer keys and BLOBs whose tree has this
+/// root; `None` if there is none, or SQLite must be asked.
+pub(crate) fn blob(file: Bytes<'_>, root: u32, key: u64) -> Option<Vec<u8>> {
+    let mut page = Page::new(file, root)?;
+    for _ in 0..MAX_DEPTH {
+        let cell = page.below(key)?;
+        if page.is_leaf {
+            return (cell < page.cells && page.key(cell)? == key).then(|| page.blob(cell))?;
+        }
+        page = Page::new(file, page.child(cell)?)?;
     }
     None
 }
@@ -270,6 +285,24 @@ impl<'m> Page<'m> {
                 0
             },
         })
+    }
+
+    /// Returns the BLOB in a cell of a leaf whose rows have a key and a BLOB, if the row is in this
+    /// page alone.
+    fn blob(&self, index: usize) -> Option<Vec<u8>> {
+        let (len, at) = self.varint(self.cell(index)?)?;
+        let (_, start) = self.varint(at)?;
+        let len = usize::try_from(len).ok().filter(|&len| len <= MAX_LOCAL_BYTES)?;
+        let (header, at) = self.varint(start)?;
+        let body = start + usize::try_from(header).ok().filter(|&header| header <= len)?;
+        let (key_kind, at) = self.varint(at)?;
+        let (blob_kind, at) = self.varint(at)?;
+        let blob_len = blob_len(blob_kind)?;
+        if key_kind != 0 || at != body || body + blob_len != start + len || start + len > PAGE {
+            return None;
+        }
+        let mut bytes = vec![0; blob_len];
+        self.file.copy(self.start + body, &mut bytes).map(|()| bytes)
     }
 
     /// Returns the first of the overflow pages with `bytes` bytes of a row, whose number is at
@@ -426,6 +459,46 @@ mod tests {
     }
 
     #[test]
+    fn blobs_are_those_that_sqlite_finds() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let connection = Connection::open(file.path()).unwrap();
+        connection.pragma_update(None, "page_size", PAGE_SIZE).unwrap();
+        connection.execute_batch(concat!(include_str!("schema_distinct.sql"), "BEGIN;")).unwrap();
+        let (len, most) = (|row: u64| (row * 7_919 % 3_000) as usize, MAX_LOCAL_BYTES - 8);
+        for row in 0..400 {
+            let values = params![3 * row << (row % 30), vec![row as u8; len(row)]];
+            connection.execute("INSERT OR IGNORE INTO keys VALUES (?, ?)", values).unwrap();
+        }
+        // The longest BLOB that may be in its own page, and longer ones.
+        for (key, len) in [(1, most), (2, most + 20), (4, 200_000)] {
+            connection.execute("INSERT INTO keys VALUES (?, ?)", params![key, vec![9u8; len]]).unwrap();
+        }
+        connection.execute_batch("COMMIT").unwrap();
+        let root = crate::sqlite::layout::keys_root(&connection).unwrap().unwrap();
+        let bytes = std::fs::read(file.path()).unwrap();
+        let asked = |key: u64| -> Option<Vec<u8>> {
+            let sql = "SELECT entries FROM keys WHERE place = ?1";
+            connection.query_row(sql, [key], |row| row.get(0)).optional().unwrap()
+        };
+        let (mut found, mut absent) = (0, 0);
+        for key in (0..400).flat_map(|row: u64| [3 * row << (row % 30), (3 * row << (row % 30)) + 5]) {
+            let blob = blob(bytes[..].into(), root, key);
+            assert_eq!(blob, asked(key), "{key}");
+            if blob.is_some() { found += 1 } else { absent += 1 }
+        }
+        assert!(found > 300 && absent > 300);
+        assert_eq!(blob(bytes[..].into(), root, 1), asked(1));
+        // Rows with overflow pages are left to SQLite.
+        for key in [2, 4] {
+            assert!(asked(key).is_some() && blob(bytes[..].into(), root, key).is_none());
+        }
+        assert_eq!(blob(bytes[..].into(), root, u64::MAX), None);
+        // Rows of another table.
+        let (_, other, root, _) = table(30, PAGE_SIZE, |_| 100);
+        assert!((0..100).all(|key| blob(other[..].into(), root, key).is_none()));
+    }
+
+    #[test]
     fn trees_of_three_levels_are_descended() {
         let (connection, mut file, root, end) = table(200, PAGE_SIZE, |row| 9_000 + row as usize);
         let page = Page::new(file[..].into(), root).unwrap();
@@ -494,6 +567,7 @@ mod tests {
                             let _ = row.copy(file.into(), 0, &mut columns);
                             let _ = row.place(columns.len());
                         }
+                        let _ = blob(file.into(), root, id);
                     }
                 }
             }
@@ -506,6 +580,7 @@ mod tests {
             file[PAGE] = if is_leaf { 0x0d } else { 0x05 };
             file[2 * PAGE] = 0x0d;
             let _ = find(file[..].into(), 2, id);
+            let _ = blob(file[..].into(), 2, id);
         }
     }
 }

@@ -61,15 +61,40 @@ fn page_of(file: Bytes<'_>, page: usize) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// The versions of the file's format and the number of its changes, bytes 18 to 27 of the header. Each
+/// transaction that SQLite writes to the file itself counts, and before the first one that it writes
+/// to a WAL the versions change.
+pub(crate) type FileVersion = [u8; 10];
+
+/// Returns the version of a file.
+#[inline]
+pub(crate) fn file_version(file: Bytes<'_>) -> Option<FileVersion> {
+    file.array(18)
+}
+
+/// Returns whether a file of this version is not in WAL mode, in which changes are not counted.
+pub(crate) fn is_at_rest([write_version, read_version, ..]: FileVersion) -> bool {
+    (write_version, read_version) == (1, 1)
+}
+
 /// Returns the root of the tree of `chunks`, if the table has the usual columns in the usual order.
 pub(crate) fn chunks_root(connection: &Connection) -> rusqlite::Result<Option<u32>> {
-    let sql = "SELECT group_concat(name || ' ' || pk || hidden, ',') FROM pragma_table_xinfo('chunks')";
-    let columns: Option<String> = connection.query_row(sql, [], |row| row.get(0))?;
     let usual = "first_id 10,count 00,checksum 00,content 00,circuits 00,unitaries 00,labels 00";
+    usual_root(connection, "chunks", usual)
+}
+
+/// Returns the root of the tree of `keys`, if there is such a table with the usual columns.
+pub(crate) fn keys_root(connection: &Connection) -> rusqlite::Result<Option<u32>> {
+    usual_root(connection, "keys", "place 10,entries 00")
+}
+
+fn usual_root(connection: &Connection, table: &str, usual: &str) -> rusqlite::Result<Option<u32>> {
+    let sql = "SELECT group_concat(name || ' ' || pk || hidden, ',') FROM pragma_table_xinfo(?1)";
+    let columns: Option<String> = connection.query_row(sql, [table], |row| row.get(0))?;
     if columns.as_deref() != Some(usual) {
         return Ok(None);
     }
-    table_root(connection, "chunks").map(Some)
+    table_root(connection, table).map(Some)
 }
 
 /// Returns the root of the tree of a table.
