@@ -72,10 +72,11 @@ fn sqlite_extension(py: Python<'_>) -> PyResult<OsString> {
     qorpus::sqlite_extension(&directory(py)).map(PathBuf::into_os_string).or_raise(py)
 }
 
-/// Returns the directory of the package; empty if Python does not know it.
+/// Returns the directory of the package's libraries; empty if Python does not know it. It is not the
+/// package itself, where Python takes every library for a module.
 fn directory(py: Python<'_>) -> PathBuf {
     let module = py.import("qorpus._qorpus").and_then(|module| module.filename()?.extract::<PathBuf>());
-    module.ok().and_then(|file| Some(file.parent()?.to_owned())).unwrap_or_default()
+    module.ok().and_then(|file| Some(file.parent()?.join("lib"))).unwrap_or_default()
 }
 
 /// Close handles and locks before a fork.
