@@ -545,7 +545,9 @@ mod tests {
         let mut byte = [0];
         file.read_exact_at(&mut byte, at as u64).unwrap();
         file.write_all_at(&[byte[0] ^ 0x10], at as u64).unwrap();
-        time.map(|time| file.set_modified(time).unwrap());
+        if let Some(time) = time {
+            file.set_modified(time).unwrap();
+        }
     }
 
     #[test]

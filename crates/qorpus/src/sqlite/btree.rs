@@ -464,9 +464,10 @@ mod tests {
         let connection = Connection::open(file.path()).unwrap();
         connection.pragma_update(None, "page_size", PAGE_SIZE).unwrap();
         connection.execute_batch(concat!(include_str!("schema_distinct.sql"), "BEGIN;")).unwrap();
+        let key = |row: u64| (3 * row) << (row % 30);
         let (len, most) = (|row: u64| (row * 7_919 % 3_000) as usize, MAX_LOCAL_BYTES - 8);
         for row in 0..400 {
-            let values = params![3 * row << (row % 30), vec![row as u8; len(row)]];
+            let values = params![key(row), vec![row as u8; len(row)]];
             connection.execute("INSERT OR IGNORE INTO keys VALUES (?, ?)", values).unwrap();
         }
         // The longest BLOB that may be in its own page, and longer ones.
@@ -481,7 +482,7 @@ mod tests {
             connection.query_row(sql, [key], |row| row.get(0)).optional().unwrap()
         };
         let (mut found, mut absent) = (0, 0);
-        for key in (0..400).flat_map(|row: u64| [3 * row << (row % 30), (3 * row << (row % 30)) + 5]) {
+        for key in (0..400).flat_map(|row| [key(row), key(row) + 5]) {
             let blob = blob(bytes[..].into(), root, key);
             assert_eq!(blob, asked(key), "{key}");
             if blob.is_some() { found += 1 } else { absent += 1 }
