@@ -18,6 +18,9 @@ use crate::tables::chunks::totals;
 use crate::tables::claims;
 use std::ops::Range;
 
+/// The fewest records whose blocks count as checked if they were checked before.
+pub(super) const MIN_TRUSTED: usize = 16;
+
 /// Slots for chunks of a mapped file, whose rows have their own cache.
 const FEW_SLOTS: usize = 64;
 
@@ -47,17 +50,24 @@ impl CorpusFile {
             return Ok(false);
         };
         let (codec, mut is_unchanged) = (self.codec(), true);
+        // Looking at the file costs as much as checking a few blocks.
+        let checked = checked.as_ref().filter(|_| ids.len() >= MIN_TRUSTED);
+        let is_published = matches!(file, Backing::File(..));
         let mut read = |file: Bytes<'_>, root| {
-            let blocks = checked.as_ref().map(CheckedFile::blocks);
+            let blocks = checked.map(CheckedFile::blocks);
             let mut reader = MappedReader { file, root, ids: known.clone(), rows, codec, checked: blocks };
             let is_read = match ids {
                 Ids::Run(ids) => reader.read_run(ids.clone(), buffers, &mut block),
                 Ids::List(ids) => reader.read(ids, buffers, &mut block),
             }
             .is_ok();
-            // Blocks that were not checked again count only if the file is still the same.
-            is_unchanged =
-                checked.as_ref().is_none_or(|checked| checked.is_unchanged(file) && !self.is_torn());
+            // Blocks that were not checked again count only if nothing was written to the file before
+            // they were read. A rolled back transaction may have changed pages, but no version.
+            is_unchanged = checked.is_none_or(|checked| {
+                checked.is_unchanged(file)
+                    && !self.is_torn()
+                    && (is_published || checked.blocks().is_of(&self.path))
+            });
             is_read && is_unchanged
         };
         let is_read = match file {

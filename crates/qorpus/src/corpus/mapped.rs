@@ -366,6 +366,7 @@ impl MappedReader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::corpus::immutable::MIN_TRUSTED;
     use crate::{Corpus, CorpusFile, Durability, GenerateOptions, Ids, Order, Recipe, Writer, WriterOptions};
     use qorpus_core::{Alphabet, Circuits, Coupling, Dtype, Gate, Label, Space};
     use std::path::Path;
@@ -561,15 +562,18 @@ mod tests {
         let mut made = Circuits::default();
         recipe.space().circuits(0..3_000, &mut made);
         let whole = corpus.compute(&made);
-        let read = |id: u64| {
-            let (mut circuits, mut out) = (Circuits::default(), vec![0; 32]);
+        // Of few records, every block is checked always.
+        let read = |corpus: &CorpusFile, id: u64, times: usize| {
+            let (mut circuits, mut out) = (Circuits::default(), vec![0; 32 * times]);
             let buffers = RowBuffers {
                 circuits: Some(&mut circuits),
                 unitaries: Some(&mut out),
                 ..RowBuffers::default()
             };
-            corpus.rows(&Ids::List(&[id]), buffers).map(|()| (circuits.get(0).to_vec(), out))
+            let rows = corpus.rows(&Ids::List(&vec![id; times]), buffers);
+            rows.map(|()| (circuits.get(0).to_vec(), out[..32].to_vec()))
         };
+        let (alone, read) = (|id| read(&corpus, id, 1), |id| read(&corpus, id, MIN_TRUSTED));
         let right = |id: u64| (made.get(id as usize).to_vec(), whole[id as usize * 32..][..32].to_vec());
         // A block holds 32 unitaries, and the column is a plain array.
         let (bytes, root) = (std::fs::read(&path).unwrap(), chunks_root(corpus.connection().unwrap()));
@@ -586,16 +590,18 @@ mod tests {
         assert_eq!(read(6).unwrap(), right(6));
         // All handles of a process share what was checked.
         let other = CorpusFile::open(&path).unwrap();
-        assert!(
-            other
-                .rows(&Ids::List(&[7]), RowBuffers { unitaries: Some(&mut [0; 32]), ..Default::default() })
-                .is_ok()
-        );
+        let mut out = vec![0; 32 * MIN_TRUSTED];
+        let buffers = RowBuffers { unitaries: Some(&mut out), ..RowBuffers::default() };
+        assert!(other.rows(&Ids::List(&[7; MIN_TRUSTED]), buffers).is_ok());
+        assert!(matches!(alone(7), Err(crate::Error::DamagedChunk { .. })));
         // A block that was not read before is checked.
         assert!(matches!(read(41), Err(crate::Error::DamagedChunk { .. })));
-        // Every block of a file in another state is.
+        // Every block of a file in another state is, also before the next look for writers: so pages of
+        // a transaction that will be rolled back are not believed.
+        corpus.polled.set(Some(std::time::Duration::MAX));
         flip(&path, column + 7 * 32, None);
         flip(&path, column + 8 * 32, None);
+        assert!(matches!(read(7), Err(crate::Error::DamagedChunk { .. })));
         for corpus in [&corpus, &other, &CorpusFile::open(&path).unwrap()] {
             corpus.polled.set(None);
             let buffers = RowBuffers { unitaries: Some(&mut [0; 32]), ..RowBuffers::default() };
@@ -629,10 +635,10 @@ mod tests {
         drop(generated(&path, &recipe(1, 3_000, true)));
         settle(&path);
         let corpus = CorpusFile::open(&path).unwrap();
-        let mut out = vec![0; 32];
+        let mut out = vec![0; 32 * MIN_TRUSTED];
         let mut is_mapped = |corpus: &CorpusFile| {
             let mut buffers = RowBuffers { unitaries: Some(&mut out), ..RowBuffers::default() };
-            corpus.read_mapped(&(&[5]).into(), &mut buffers).unwrap()
+            corpus.read_mapped(&Ids::List(&[5; MIN_TRUSTED]), &mut buffers).unwrap()
         };
         assert!(is_mapped(&corpus) && is_mapped(&corpus));
         let connection = Connection::open(&path).unwrap();
