@@ -125,8 +125,32 @@ impl<'a> Builders<'a> {
         progress: &mut Progress,
         report: &mut dyn FnMut(Progress),
     ) -> Result<Outcome> {
-        let count = shards_at_once(self.jobs, todo.len() as u64);
-        let (queue, halted, before) = (&Mutex::new(todo), &AtomicBool::new(false), *progress);
+        let (count, before) = (shards_at_once(self.jobs, todo.len() as u64), *progress);
+        let queue = &Mutex::new(todo);
+        let outcome = if count == 1 {
+            build_queued(&self.builder(self.jobs, self.stop), queue, &mut |of_one| {
+                *progress = sum(before, &[of_one]);
+                report(*progress);
+            })
+        } else {
+            self.build_side_by_side(count, queue, &mut |of_all| {
+                *progress = sum(before, of_all);
+                report(*progress);
+            })
+        };
+        progress.waiting = false;
+        report(*progress);
+        outcome
+    }
+
+    /// Builds the shards of a queue in `count` threads, and reports the progress of each on this one.
+    fn build_side_by_side(
+        &self,
+        count: usize,
+        queue: &Mutex<VecDeque<u64>>,
+        report: &mut dyn FnMut(&[Progress]),
+    ) -> Result<Outcome> {
+        let halted = &AtomicBool::new(false);
         std::thread::scope(|scope| {
             let (send, reports) = mpsc::channel();
             let builders = workers::start(scope, count, |place| {
@@ -134,9 +158,13 @@ impl<'a> Builders<'a> {
                 // The first ones have the jobs that are left over.
                 let jobs = (self.jobs / count + usize::from(place < self.jobs % count)).max(1);
                 move || {
+                    let mut last = Progress::default();
                     let outcome = build_queued(&self.builder(jobs, halted), queue, &mut |of_one| {
+                        last = of_one;
                         let _ = send.send((place, of_one));
                     });
+                    // Without shards it waits for the others.
+                    let _ = send.send((place, Progress { waiting: true, ..last }));
                     if outcome.is_err() {
                         halted.store(true, Ordering::Relaxed);
                     }
@@ -152,8 +180,7 @@ impl<'a> Builders<'a> {
                     Err(RecvTimeoutError::Disconnected) => break,
                 }
                 halted.fetch_or(self.stop.load(Ordering::Relaxed), Ordering::Relaxed);
-                *progress = sum(before, &of_all);
-                report(*progress);
+                report(&of_all);
             }
             let mut outcome = Ok(Outcome::Complete);
             for builder in builders {
@@ -163,8 +190,6 @@ impl<'a> Builders<'a> {
                     Err(error) => outcome = outcome.and(Err(error)),
                 }
             }
-            progress.waiting = false;
-            report(*progress);
             outcome
         })
     }
@@ -216,9 +241,6 @@ fn build_queued(
             }
         }
     }
-    // A builder without shards waits for the others.
-    progress.waiting = true;
-    report(progress);
     Ok(Outcome::Complete)
 }
 
