@@ -43,6 +43,7 @@ __all__ = [
     "recipe",
     "seal",
     "shuffled",
+    "sqlite_extension",
     "to_qasm2",
     "to_qasm3",
 ]
