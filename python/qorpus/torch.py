@@ -132,7 +132,8 @@ class _Samples(Sequence[dict[str, Any]]):
 
     def _sample(self, row: int) -> _Sample:
         sample = _Sample((name, column[row]) for name, column in self._columns.items() if name != "labels")
-        if labels := self._columns.get("labels"):
+        labels = self._columns.get("labels")
+        if labels is not None:
             sample["labels"] = {
                 name: values[row].item() if isinstance(values, torch.Tensor) else values[row] for name, values in labels.items()
             }

@@ -22,7 +22,9 @@ def flags():
     """The flags of each command, from another source than the help: the completions for bash."""
     script = qorpus("completions", "bash").stdout
     found = re.findall(r"^ +qorpus(?:__subcmd)?__(\w+)\)\n +opts=\"([^\"]*)\"", script, re.MULTILINE)
-    return {name.replace("__", "-"): opts.split() for name, opts in found if not name.startswith("help")}
+        # clap writes a hyphen of a name as "__subcmd__".
+    names = {name: name.replace("__subcmd__", "-").replace("__", "-") for name, _ in found}
+    return {names[name]: opts.split() for name, opts in found if not name.startswith("help")}
 
 
 FLAGS = flags()

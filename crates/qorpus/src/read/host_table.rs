@@ -70,6 +70,10 @@ impl AnyTable {
 }
 
 impl TableOf for AnyTable {
+    fn reopens(&self) -> bool {
+        true
+    }
+
     fn table(&self, corpus: Option<&Value>, order: Option<&Value>, fresh: bool) -> Result<Arc<RecordTable>> {
         let text = |value: Option<&Value>, what| match value.cloned() {
             None => Ok(None),

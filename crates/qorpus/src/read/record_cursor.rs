@@ -210,11 +210,12 @@ impl RecordCursor<'_> {
             Some((bound, false)) => bound.saturating_add(1),
         };
         self.plan = plan;
+        let reopens = self.tables.reopens();
         let mut begin = |fresh| {
             let table = self.tables.table(corpus.as_ref(), order.as_ref(), fresh)?;
             self.begin_in(table, start, end)
         };
-        begin(false).or_else(|_| begin(true)).map_err(failed)
+        begin(false).or_else(|error| if reopens { begin(true) } else { Err(error) }).map_err(failed)
     }
 
     /// Moves to the first record of `table` from `start` on, and before `end`.

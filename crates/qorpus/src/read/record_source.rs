@@ -13,6 +13,9 @@ pub(super) trait TableOf: Send + Sync {
     /// Returns the table for these arguments; a `fresh` one is opened again, because another file may
     /// have taken the place of the one that is open.
     fn table(&self, corpus: Option<&Value>, order: Option<&Value>, fresh: bool) -> Result<Arc<RecordTable>>;
+
+    /// Returns whether it opens fresh tables.
+    fn reopens(&self) -> bool;
 }
 
 /// A corpus as a table, with unitaries in this order of qubits.
@@ -44,5 +47,9 @@ pub(super) struct OneTable(pub(super) Arc<RecordTable>);
 impl TableOf for OneTable {
     fn table(&self, _: Option<&Value>, _: Option<&Value>, _: bool) -> Result<Arc<RecordTable>> {
         Ok(self.0.clone())
+    }
+
+    fn reopens(&self) -> bool {
+        false
     }
 }
