@@ -153,11 +153,11 @@ def scaling(section: dict) -> str:
     model = section["model"]
     for style, disk in zip(["-", "--", ":", "-."], model["disks"]):
         for colour, name in zip(COLOURS, ["derived", "stored"]):
-            rates = [row[disk]["records_per_second"] / 1e6 for row in model["columns"][name]["rows"]]
+            rates = [row[disk]["records_per_second"] / 1e6 for row in model["columns"][name]["ways"]["a directory"]]
             panels[2].plot(model["cores"], rates, style, color=colour, label=disk if name == "derived" else None)
     panels[0].set(title="processes on one file", xlabel="processes", xscale="log", yscale="log", ylabel="M records/s")
     panels[1].set(title="one process, more records", xlabel="records", xscale="log", yscale="log")
-    panels[2].set(title="model (not measured)", xlabel="cores", xscale="log", yscale="log")
+    panels[2].set(title="model of a directory (not measured)", xlabel="cores", xscale="log", yscale="log")
     for panel, ticks in [(panels[0], counts), (panels[2], model["cores"])]:
         panel.set_xticks(ticks, list(map(str, ticks)))
         panel.minorticks_off()
