@@ -94,6 +94,9 @@ def test_a_bucket_is_one_corpus_for_every_command(store, finished, whole, tmp_pa
     qorpus("export", finished, tmp_path / "many.npy", "--quiet")
     qorpus("export", whole, tmp_path / "one.npy", "--quiet")
     assert (tmp_path / "many.npy").read_bytes() == (tmp_path / "one.npy").read_bytes()
+    query = "select id, circuit, length from records where id in (0, 17777, 39999)"
+    for form in ["--csv", "--json"]:
+        assert qorpus("sql", finished, query, form).stdout == qorpus("sql", whole, query, form).stdout
     assert "complete" in qorpus("seal", finished).stdout
     again = qorpus("generate", finished, *RECIPE).stdout
     assert "nothing to do" in again
