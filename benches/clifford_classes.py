@@ -1,4 +1,4 @@
-"""Counts the Clifford operators on four qubits, modulo Paulis, by their number of CX gates.
+"""Counts the Clifford operators on four qubits, modulo Paulis, by their number of CX gates, up to five.
 
 A Clifford operator on one qubit costs no CX. So all operators U·L with such an L on every qubit have
 the number of CX gates of U, and are one class of 6**n operators. U is known by the images of X and Z
@@ -70,15 +70,17 @@ def without(values: NDArray[np.uint64], known: NDArray[np.uint64]) -> NDArray[np
     return values[known[np.minimum(places, len(known) - 1)] != values]
 
 
-def levels(qubits: int) -> list[int]:
-    """Return the number of classes for each number of CX gates."""
+def levels(qubits: int, most: int) -> list[int]:
+    """Return the number of classes for each number of CX gates, up to `most`."""
     units = np.zeros((1, 4, 2), np.uint8)
     for qubit in range(qubits):
         units[0, qubit] = (1 << qubit, 1 << (4 + qubit))
     before, level, counts = np.zeros(0, np.uint64), packed(units), []
-    while len(level):
+    while len(level) and len(counts) <= most:
         counts.append(len(level))
         print(f"{len(counts) - 1} CX: {len(level):,} classes", file=sys.stderr)
+        if len(counts) > most:
+            break
         known, after = np.union1d(before, level), np.zeros(0, np.uint64)
         for start in range(0, len(level), BATCH):
             # A gate is its own inverse between classes, so no earlier level can be reached.
@@ -91,15 +93,17 @@ def levels(qubits: int) -> list[int]:
 def main() -> None:
     options = parser(__doc__, repetitions=1)
     options.add_argument("--qubits", type=int, default=4, choices=[2, 3, 4])
+    options.add_argument("--most", type=int, default=5, help="the largest number of CX gates")
     arguments = options.parse_args()
     if arguments.smoke:
-        arguments.qubits = 3
+        arguments.qubits, arguments.most = 3, 6
     watch, start = Neighbours(), time.perf_counter()
-    classes = levels(arguments.qubits)
+    classes = levels(arguments.qubits, arguments.most)
     seconds = time.perf_counter() - start
     operators = [count * 6**arguments.qubits for count in classes]
     order = 2 ** (arguments.qubits**2) * int(np.prod([4**k - 1 for k in range(1, arguments.qubits + 1)], dtype=object))
-    assert sum(operators) == order, "not the whole group"
+    assert sum(operators) <= order and (sum(operators) == order or len(classes) == arguments.most + 1)
+    assert not arguments.smoke or sum(operators) == order == 1_451_520
     with workplace(arguments) as (directory, _):
         path, costs = Path(directory) / "c.db", {"cx": 1}
         corpus = qorpus.distinct(
@@ -109,6 +113,7 @@ def main() -> None:
     assert compared == operators[: COMPARED + 1], f"qorpus distinct finds {compared}"
     section = {
         "qubits": arguments.qubits,
+        "order": order,
         "classes": classes,
         "operators": operators,
         "compared_levels": COMPARED + 1,

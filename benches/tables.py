@@ -357,9 +357,9 @@ def tableaus_long(section: dict) -> str:
 def clifford_classes(section: dict) -> str:
     qubits, classes, operators = section["qubits"], section["classes"], section["operators"]
     text = (
-        f"The Clifford group on {qubits} qubits modulo Paulis, {count(sum(operators))} operators, by classes of {6**qubits:,}: "
-        "operators that differ by gates on single qubits at the beginning need equally many CX gates. A search with NumPy "
-        f"alone found all {count(sum(classes))} classes in {number(section['seconds_of_search'])} s, with "
+        f"The Clifford group on {qubits} qubits modulo Paulis has {count(section['order'])} operators, in classes of "
+        f"{6**qubits:,}: operators that differ by gates on single qubits at the beginning need equally many CX gates. A search "
+        f"with NumPy alone found these {count(sum(classes))} classes in {number(section['seconds_of_search'])} s, with "
         f"{number(section['peak_bytes'] / 1e9)} GB of memory. `qorpus distinct` finds as many operators, compared up to "
         f"{section['compared_levels'] - 1} CX gates.\n\n"
     )
@@ -381,6 +381,6 @@ PARTS: dict[str, tuple[str, Callable[[dict], str]]] = {
     "distinct_long": ("The largest enumerations", distinct_long),
     "tableaus": ("Tableaus, linear functions and permutations", tableaus),
     "tableaus_long": ("Four-qubit Cliffords by CX count", tableaus_long),
-    "clifford_classes": ("All four-qubit Cliffords by CX count", clifford_classes),
+    "clifford_classes": ("Classes of four-qubit Cliffords by CX count", clifford_classes),
     "rust": ("The core in Rust", rust),
 }
