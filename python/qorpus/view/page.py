@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 
 class Page(NamedTuple):
-    """What a page shows, and what its JSON has."""
+    """The contents of a page and of its JSON."""
 
     template: str
     #: The facts, which are the JSON.

@@ -40,7 +40,7 @@ class Bar(NamedTuple):
 
 
 class Histogram(NamedTuple):
-    """How many records have each value."""
+    """The number of records with each value."""
 
     title: str
     bars: list[Bar]

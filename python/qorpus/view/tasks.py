@@ -1,4 +1,4 @@
-"""What a worker does with the records: queries, scans and searches, each within limits."""
+"""The tasks of a worker: queries, scans and searches, each within limits."""
 
 from __future__ import annotations
 
