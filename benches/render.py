@@ -145,7 +145,7 @@ def page(sections: Sections, sources: dict[str, Path], machines: dict[str, dict]
     shared = common(machines)
     text += f"Measured on {', '.join(shared.values())}. " if "processor" in shared else ""
     text += (
-        "`scripts/bench` measures everything in under 20 minutes on two cores, and renders this page from its "
+        "`scripts/bench` measures everything, and renders this page from its "
         "[records](#records). Every benchmark checks the answers that it times. Ratios are within one run, in which "
         "contestants take turns. The number after ± is half of the range.\n"
     )

@@ -9,18 +9,18 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from copy import copy
-from typing import TYPE_CHECKING, Any, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
-from torch.utils.data._utils.collate import collate, default_collate_fn_map
 
 from qorpus import _torch_workers as workers
 from qorpus._arguments import integer, integers, truth
 from qorpus._batches import Batch, columns_of
 from qorpus._subset import Subset
+from qorpus._torch_samples import Samples
 from qorpus.errors import Error, InvalidArgument
 from qorpus.stream import OrderOptions
 from qorpus.stream import Stream as ArrayStream
@@ -92,82 +92,6 @@ def _tensors(
 def _tensors_of_labels(labels: dict[str, NDArray[Any]]) -> dict[str, torch.Tensor | list[str]]:
     """Return labels as tensors of numbers and lists of texts."""
     return {name: values.tolist() if values.dtype.kind == "U" else torch.from_numpy(values) for name, values in labels.items()}
-
-
-class _Sample(dict[str, Any]):
-    """A sample of `_Samples`, whose type tells PyTorch how to collate it."""
-
-
-class _Samples(Sequence[dict[str, Any]]):
-    """Samples that were read together, made one by one when they are asked for.
-
-    PyTorch's default collation takes the tensors that they were read into, instead of stacking their
-    rows.
-    """
-
-    def __init__(self, columns: dict[str, Any]) -> None:
-        self._columns, self._size = columns, len(columns["id"])
-        self._made: dict[int, _Sample] = {}
-        #: The first sample, and its labels, as they were made.
-        self._first: tuple[dict[str, Any], dict[str, Any]] = {}, {}
-
-    def __len__(self) -> int:
-        return self._size
-
-    @overload
-    def __getitem__(self, place: int) -> dict[str, Any]: ...
-
-    @overload
-    def __getitem__(self, place: slice) -> list[dict[str, Any]]: ...
-
-    def __getitem__(self, place: Any) -> Any:
-        if isinstance(place, slice):
-            return [self[row] for row in range(*place.indices(self._size))]
-        row = range(self._size)[place]
-        if row not in self._made:
-            made = self._made[row] = self._sample(row)
-            if row == 0:
-                self._first = dict(made), dict(made.get("labels", {}))
-        return self._made[row]
-
-    def _sample(self, row: int) -> _Sample:
-        sample = _Sample((name, column[row]) for name, column in self._columns.items() if name != "labels")
-        labels = self._columns.get("labels")
-        if labels is not None:
-            sample["labels"] = {
-                name: values[row].item() if isinstance(values, torch.Tensor) else values[row] for name, values in labels.items()
-            }
-        return sample
-
-    def collated(self) -> dict[str, Any] | None:
-        """Return the batch, unless a sample that was made may have been changed since."""
-        # The default collation looks at the first sample.
-        if self._made.keys() - {0}:
-            return None
-        first = self._made.get(0)
-        # A tensor that was changed in place has changed its column, too.
-        unchanged = first is None or (
-            _has_same(first, self._first[0]) and _has_same(first.get("labels", {}), self._first[1])
-        )
-        return self._columns if unchanged else None
-
-
-def _has_same(found: dict[str, Any], made: dict[str, Any]) -> bool:
-    """Return whether two dicts have the very same values."""
-    return found.keys() == made.keys() and all(found[name] is value for name, value in made.items())
-
-
-def _collate(batch: Sequence[dict[str, Any]], *, collate_fn_map: Any = None) -> dict[str, Any]:
-    """Collate samples as PyTorch collates dicts, or return the tensors that they are rows of."""
-    columns = batch.collated() if isinstance(batch, _Samples) else None
-    if columns is not None:
-        return columns
-    collated: dict[str, Any] = collate([dict(sample) for sample in batch], collate_fn_map=collate_fn_map)
-    return collated
-
-
-# How PyTorch's documentation extends the default collation to a type.
-default_collate_fn_map[_Sample] = _collate
 
 
 class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
@@ -250,7 +174,7 @@ class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
         }
         if self.labels:
             columns["labels"] = _tensors_of_labels(columns_of(whole.labels(ids), whole.label_types()))
-        return _Samples(columns)
+        return Samples(columns)
 
 
 class Stream(IterableDataset[dict[str, Any]]):

@@ -166,7 +166,7 @@ LONG = "with recursive n(i) as (select 1 union all select i + 1 from n) select i
 @pytest.mark.parametrize("flag", ["--csv", "--json", None])
 def test_memory_is_bounded(corpus, flag):
     """A result of any size goes to the output as it is found: under a limit on memory that a tenth
-    of the rows would pass, rows keep coming until the reader leaves, which is no error."""
+    of the rows would pass, rows keep coming until the reader leaves, which is not an error."""
     arguments = [str(QORPUS), "sql", str(corpus.paths[0]), LONG, *([flag] if flag else [])]
     limit = lambda: resource.setrlimit(resource.RLIMIT_DATA, (256 << 20, 256 << 20))
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=limit) as process:

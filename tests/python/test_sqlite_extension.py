@@ -359,7 +359,7 @@ def test_threads_and_many_connections(corpora):
 
 
 def test_a_fork_of_the_host(corpora):
-    """A child that inherits a connection gets an error or the right rows, and the parent goes on."""
+    """A child that inherits a connection gets an error or the right rows, and the parent continues."""
     program = """
         connection = connect()
         query = "select count(*) from qorpus(?)"
