@@ -36,8 +36,8 @@ const ABOUT_ALL_COMMANDS: &str = "\
   QORPUS_CACHE        Directory on a local disk for shards from an object store
                       [default: ~/.cache/qorpus]
   QORPUS_CACHE_SIZE   Size limit of that directory [default: 20GiB]
-  QORPUS_CHECK        'always' checks finished files on every read, 'once' on the
-                      first read of a process [default: once]
+  QORPUS_CHECK        'always' checks finished files on every read, 'once' lets
+                      reads of many records trust earlier ones [default: once]
   AWS_*               Object store and credentials: AWS_ENDPOINT_URL, AWS_REGION,
                       AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN
 
