@@ -22,8 +22,8 @@ use std::sync::Arc;
 type ReadRows<'py> = (Option<Bound<'py, PyAny>>, Bound<'py, PyArray2<i32>>, Option<Bound<'py, PyAny>>);
 
 thread_local! {
-    /// Memory for one record.
-    static ROWS: Cell<Rows> = Cell::default();
+    /// Memory for one record, in a box because each read takes it and puts it back.
+    static ROWS: Cell<Option<Box<Rows>>> = Cell::default();
 }
 
 /// A sequence of records, read from files or computed. `Corpus` and `Recipe` derive from it.
@@ -95,10 +95,10 @@ impl Records {
         let id = ids::one(py, index, || self.len(py))?;
         let reader = self.reader(py)?;
         // Any code, this function included, may run on this thread while Python creates an object.
-        let mut rows = ROWS.take();
+        let mut rows = ROWS.take().unwrap_or_default();
         py.detach(|| reader.read(&[id], self.order, &mut rows)).or_raise(py)?;
         let record = self.assemble(py, id, rows.circuits.circuit(0), &rows.unitaries, rows.given.first())?;
-        ROWS.set(rows);
+        ROWS.set(Some(rows));
         Ok(Bound::new(py, record)?.into_any())
     }
 
@@ -636,17 +636,18 @@ impl Records {
 
     fn tuple<'py>(&self, py: Python<'py>, circuit: Circuit<'_>) -> PyResult<Bound<'py, PyTuple>> {
         let (alphabet, mut angles) = (self.recipe.alphabet(), circuit.angles);
-        let letters = circuit.letters.iter().map(|&letter| {
-            let known = self.letters[usize::from(letter)].bind(py);
-            match alphabet.free_angles(letter) {
-                0 => known.clone(),
-                count => {
-                    let (own, rest) = angles.split_at(count);
-                    angles = rest;
-                    PyString::new(py, &alphabet.text(&[letter], own))
-                }
+        let known = |letter: u16| self.letters[usize::from(letter)].bind(py);
+        if angles.is_empty() {
+            return PyTuple::new(py, circuit.letters.iter().map(|&letter| known(letter)));
+        }
+        let letters = circuit.letters.iter().map(|&letter| match alphabet.free_angles(letter) {
+            0 => known(letter).clone(),
+            count => {
+                let (own, rest) = angles.split_at(count);
+                angles = rest;
+                PyString::new(py, &alphabet.text(&[letter], own))
             }
         });
-        PyTuple::new(py, letters.collect::<Vec<_>>())
+        PyTuple::new(py, letters)
     }
 }

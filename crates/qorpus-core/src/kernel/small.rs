@@ -180,8 +180,9 @@ impl<'a, const VECTORS: usize, const TERMS: usize, V: Vector<WIDTH>> SmallUnitar
     #[inline(always)]
     fn act_on_vectors(sum: &SmallLetter<TERMS>, factors: Option<&[V; TERMS]>, vectors: &mut [V; VECTORS]) {
         for (index, vector) in vectors.iter_mut().enumerate() {
-            // Where the compiler may not mix the halves of the work, it spills nothing.
-            if index == 2 {
+            // Where the compiler may not mix the halves of the work, it spills nothing. Where nothing
+            // spills, the second half would load the letter again.
+            if index == 2 && !V::IS_ONE_REGISTER {
                 compiler_fence(Ordering::SeqCst);
             }
             *vector = match (VECTORS, factors) {

@@ -7,6 +7,9 @@ use crate::simd::dispatch::{self, SimdTask};
 /// Loops over plain numbers would be less code, but LLVM turns them into gathers, scatters and
 /// shuffles that are slower than no vectors at all.
 pub(crate) trait Vector<const WIDTH: usize>: Copy {
+    /// Whether a vector is one register, so that four of them and a letter fit in the registers.
+    const IS_ONE_REGISTER: bool = false;
+
     fn load(numbers: &[f64; WIDTH]) -> Self;
     fn store(self, numbers: &mut [f64; WIDTH]);
     /// Returns a vector of equal numbers.
@@ -264,6 +267,8 @@ mod avx512 {
 
     #[expect(unsafe_code, reason = "a permutation by a vector of places is one instruction, if asked for")]
     impl Vector<8> for Avx512 {
+        const IS_ONE_REGISTER: bool = true;
+
         #[inline(always)]
         fn load(numbers: &[f64; 8]) -> Self {
             // SAFETY: see the type; a pointer is to eight numbers.
