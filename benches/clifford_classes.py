@@ -109,7 +109,7 @@ def main() -> None:
         corpus = qorpus.distinct(
             path, gates="h,s,cx", qubits=arguments.qubits, cost=costs, max_cost=COMPARED, up_to="pauli"
         )
-        compared = [sum(count for cost, _, _, count in corpus._levels if cost == each) for each in range(COMPARED + 1)]
+        compared = [sum(len(level.ids) for level in corpus.levels if level.cost == each) for each in range(COMPARED + 1)]
     assert compared == operators[: COMPARED + 1], f"qorpus distinct finds {compared}"
     section = {
         "qubits": arguments.qubits,

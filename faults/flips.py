@@ -23,6 +23,7 @@ from built import QORPUS as COMMAND
 import numpy as np
 import numpy.typing as npt
 import qorpus
+from qorpus import _qorpus
 from outcome import Outcome, Summary
 from process_server import in_memory
 
@@ -141,7 +142,7 @@ def reading(path: Path) -> Contents:
         corpus = qorpus.open(path)
     except (qorpus.Error, OSError, ValueError):
         raise Refused from None
-    summary = {key: value for key, value in corpus._summary().items() if key != "bytes"}
+    summary = {key: value for key, value in _qorpus.summary(corpus).items() if key != "bytes"}
     every = slice(0, RECORDS)
     if len(corpus) != RECORDS:
         raise qorpus.Error(f"{len(corpus)} records")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from qorpus import _qorpus
 from qorpus._arguments import integer, kind
 from qorpus._augmentation import Augmentation
 from qorpus._gym_enumeration import enumeration_of
@@ -179,7 +180,7 @@ def _check_complete(source: Any) -> None:
     """Refuse a corpus, or a split of one, with records that are not generated yet."""
     whole = source._state[0] if isinstance(source, Subset) and hasattr(source, "_state") else source
     # The records of an enumeration and of a writer follow one another, also while there will be more.
-    if isinstance(whole, Records) and not whole.is_appended and not whole._levels and not getattr(whole, "complete", True):
+    if isinstance(whole, Records) and not whole.is_appended and not _qorpus.levels(whole) and not getattr(whole, "complete", True):
         instead = "pass corpus.present()" if whole is source else "split corpus.present()"
         raise MissingRecord(f"targets: {whole!r} is not complete; generate the rest, or {instead}")
 
@@ -224,7 +225,7 @@ def _range(value: Any, name: str, expected: str, *, most: int) -> tuple[int, int
 def _places_at(source: Any, distance: Any) -> tuple[int, int]:
     """Return the first place of records at some distances, and the place after the last."""
     records = source._records if isinstance(source, Subset) else source
-    levels = records._levels if isinstance(records, Records) else []
+    levels = _qorpus.levels(records) if isinstance(records, Records) else []
     if not levels:
         raise InvalidArgument("distance needs targets with known distances: an enumeration by qorpus.distinct, or a split of one")
     low, high = _range(distance, "distance", "distance must be a number or a pair (a, b)", most=1 << 32)

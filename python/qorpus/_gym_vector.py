@@ -147,7 +147,7 @@ class VectorEnv(gymnasium.vector.VectorEnv[NDArray[Any], NDArray[np.int64], NDAr
         observation = one_of(observation, "observation", OBSERVATIONS)
         if table is not None and not isinstance(table, _qorpus.Records):
             raise WrongType(f"table must be a corpus made by qorpus.distinct, not {kind(table)}")
-        if table is not None and not table._levels:
+        if table is not None and not _qorpus.levels(table):
             raise InvalidArgument("table has no known distances; pass a corpus made by qorpus.distinct")
         up_to = up_to_of(up_to, observation, table, targets)
         tolerance = None if tolerance is None else number(tolerance, "tolerance")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from qorpus import _qorpus
 from qorpus._ranges import Ranges
 from qorpus.errors import InvalidArgument, MissingLibrary
 
@@ -42,11 +43,11 @@ def figure(records: Records) -> Figure:
         raise MissingLibrary("a plot needs matplotlib; pip install matplotlib") from error
     if not records.has_circuits:
         raise InvalidArgument("a plot shows lengths and gates of circuits, and Haar-random unitaries have no circuits")
-    present = records._present_ranges() if records else []
+    present = _qorpus.present_ranges(records) if records else []
     ids = Ranges([start for start, _ in present], [stop for _, stop in present])
     if not len(ids):
         raise InvalidArgument("there are no records to plot")
-    levels = records._levels
+    levels = _qorpus.levels(records)
     # Circuits that the recipe decides need not be read, which might fetch shards from a bucket.
     decided = not levels and not records.is_appended
     counts = _count(getattr(records, "recipe", records) if decided else records, ids)

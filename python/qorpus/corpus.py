@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qorpus import _html
+from qorpus import _html, _qorpus
 from qorpus._arguments import kind
 from qorpus._distinct import Found, Level
 from qorpus._qorpus import Records, ordered
@@ -55,12 +55,12 @@ class Corpus(RecordSequence):
     @property
     def paths(self) -> list[str]:
         """The absolute paths of the files; for a sharded corpus the directory or bucket."""
-        return self._paths
+        return _qorpus.paths(self)
 
     @property
     def info(self) -> dict[str, Any]:
         """The facts of `qorpus info --json` without `path`; several files are summed."""
-        return self._info()
+        return _qorpus.info(self)
 
     def present(self, ranges: Sequence[Sequence[int]] | None = None) -> Present:
         """Return the records that exist now, so that you can read a corpus while it is being made.
@@ -89,22 +89,22 @@ class Corpus(RecordSequence):
             (10000, True)
             >>> train = present.split(train=0.9, test=0.1)["train"]
         """
-        return Present(self, self._present_ranges(ranges))
+        return Present(self, _qorpus.present_ranges(self, ranges))
 
     @property
     def content_hash(self) -> str:
         """The sum of the records' hashes: of id, circuit and stored unitary."""
-        return str(self._summary()["content_hash"])
+        return str(_qorpus.summary(self)["content_hash"])
 
     @property
     def complete(self) -> bool:
         """Whether every record of the recipe exists; always true if records were appended."""
-        return bool(self._summary()["complete"])
+        return bool(_qorpus.summary(self)["complete"])
 
     @property
     def levels(self) -> list[Level]:
         """The finished levels of an enumeration by `qorpus.distinct`, in order."""
-        return [Level(cost, length, range(first, first + records)) for cost, length, first, records in self._levels]
+        return [Level(cost, length, range(first, first + records)) for cost, length, first, records in _qorpus.levels(self)]
 
     @property
     def is_group(self) -> bool:
@@ -115,7 +115,7 @@ class Corpus(RecordSequence):
             >>> qorpus.distinct("cliffords.db", gates="h,s,cx", qubits=2, max_length=9, up_to="pauli").is_group
             True
         """
-        return self._is_group()
+        return _qorpus.is_group(self)
 
     def find(
         self, target: ArrayLike | str | Sequence[str] | Any, *, further: bool = True, tolerance: float | None = None
@@ -196,7 +196,7 @@ class Corpus(RecordSequence):
             >>> [answer.id for answer in found] == list(range(100))
             True
         """
-        answers = self._find(_targets(targets, self._has_tableaus), further, tolerance)
+        answers = _qorpus.find(self, _targets(targets, self._has_tableaus), further, tolerance)
         return [Found(circuit, id, none_up_to, **(more or {})) for circuit, id, none_up_to, more in answers]
 
     def sample(self, *, distance: int, n: int, seed: int = 0) -> NDArray[np.int64]:
@@ -219,7 +219,7 @@ class Corpus(RecordSequence):
             >>> {len(circuit) for circuit in every.circuits(ids)}
             {3}
         """
-        return self._sample(distance, n, seed)
+        return _qorpus.sample(self, distance, n, seed)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Corpus, (self.paths, self.order)

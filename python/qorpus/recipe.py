@@ -138,7 +138,7 @@ class RecordSequence(Records, Readable):
             >>> words.sql("select circuit from records order by distance(unitary, ?), id limit 1", [target])
             [('t 0; t 0',)]
         """
-        return Rows(*self._select(query, parameters))
+        return Rows(*_qorpus.select(self, query, parameters))
 
     def plot(self) -> Figure:
         """Plot the lengths of circuits, or the levels of an enumeration, and the counts of gates.

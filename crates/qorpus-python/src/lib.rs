@@ -5,11 +5,14 @@
 
 mod arguments;
 mod arrays;
+mod assemble;
 mod channels;
 mod circuits;
 mod distinct;
 mod environments;
 mod errors;
+mod facts;
+mod find;
 mod ids;
 mod job;
 mod labels;
@@ -98,13 +101,19 @@ mod _qorpus {
     #[pymodule_export]
     use super::circuits::{draw, evaluate, matrix, placed, to_qasm2, to_qasm3};
     #[pymodule_export]
-    use super::distinct::{Worker, enumerate, enumerate_elsewhere};
+    use super::distinct::{Worker, enumerate, enumerate_elsewhere, is_group, levels, sample};
     #[pymodule_export]
     use super::environments::Environments;
+    #[pymodule_export]
+    use super::facts::{info, paths, present_ranges, summary};
+    #[pymodule_export]
+    use super::find::find;
     #[pymodule_export]
     use super::job::{begin, check_job, generate, receipt, seal};
     #[pymodule_export]
     use super::options::{defaults, distinct_recipe, recipe};
+    #[pymodule_export]
+    use super::query::select;
     #[pymodule_export]
     use super::record::{Origin, Record};
     #[pymodule_export]

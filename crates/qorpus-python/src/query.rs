@@ -3,26 +3,29 @@
 use crate::arguments::{class, each, encoded, is_binary, items, shown, text};
 use crate::arrays::complex;
 use crate::errors::{OrRaise, invalid, unconverted, wrong_type};
+use crate::records::Records;
 use crate::waiting;
 use numpy::{PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyList, PyString, PyTuple};
-use qorpus::{Corpus, Order, Parameters, Value};
-use std::sync::Arc;
+use qorpus::{Parameters, Value};
 
 /// The names of the columns, and the rows as tuples.
-pub(crate) type Selected<'py> = (Vec<String>, Bound<'py, PyList>);
+type Selected<'py> = (Vec<String>, Bound<'py, PyList>);
 
-/// Runs one `SELECT`. A signal interrupts it.
+/// Run one SELECT over the table `records`; return the names of the columns, and the rows.
+///
+/// A signal interrupts it.
+#[pyfunction]
 pub(crate) fn select<'py>(
     py: Python<'py>,
-    reader: &Arc<Corpus>,
-    order: Order,
-    query: &str,
+    records: &Records,
+    query: &Bound<'py, PyAny>,
     parameters: &Bound<'py, PyAny>,
 ) -> PyResult<Selected<'py>> {
-    let parameters = parameters_of(parameters)?;
+    let (reader, query) = (records.reader(py)?, text(query, "a query")?);
+    let (order, parameters) = (records.order, parameters_of(parameters)?);
     let selection = py.detach(|| reader.select(order, query, parameters, waiting::stop)).or_raise(py)?;
     let rows = PyList::empty(py);
     for row in selection.rows {

@@ -1,21 +1,18 @@
 //! Sequences of records: a corpus in files, or a recipe that is computed.
 
-use crate::arguments::{self, flag, given, number, real, text};
-use crate::arrays::{self, angles_of, doubles, rows_of, unitaries};
-use crate::errors::{OrRaise, invalid, missing_record, warn, wrong_type};
+use crate::arguments::{self, flag, given, text};
+use crate::arrays::{self, angles_of, rows_of, unitaries};
+use crate::errors::{OrRaise, invalid, warn, wrong_type};
 use crate::ids::{self, Chosen};
-use crate::job::{dictionary, from_json};
-use crate::record::{Origin, Record, order_name};
-use crate::{distinct, labels, options, query};
-use numpy::{PyArray1, PyArray2, PyArrayDescr};
+use crate::record::{Origin, order_name};
+use crate::{labels, options};
+use numpy::{PyArray2, PyArrayDescr};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyList, PyString, PyTuple};
-use qorpus::core::{BinaryLetters, Circuit, MAX_GATE_ANGLES};
-use qorpus::{Circuits, Corpus, FindOptions, Label, Order, Recipe, Rows};
-use qorpus_cli::json;
+use qorpus::core::BinaryLetters;
+use qorpus::{Circuits, Corpus, Order, Recipe, Rows};
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::sync::Arc;
 
 /// Unitaries if records have them, numbers of letters, and angles if letters have any.
@@ -29,13 +26,13 @@ thread_local! {
 /// A sequence of records, read from files or computed. `Corpus` and `Recipe` derive from it.
 #[pyclass(subclass, frozen, module = "qorpus._qorpus")]
 pub(crate) struct Records {
-    recipe: Recipe,
+    pub(crate) recipe: Recipe,
     /// The records. A recipe of appended circuits has none, because they cannot be computed.
-    reader: Option<Arc<Corpus>>,
-    order: Order,
-    origin: Py<Origin>,
+    pub(crate) reader: Option<Arc<Corpus>>,
+    pub(crate) order: Order,
+    pub(crate) origin: Py<Origin>,
     /// One string for each letter, shared by all circuits.
-    letters: Vec<Py<PyString>>,
+    pub(crate) letters: Vec<Py<PyString>>,
 }
 
 #[pymethods]
@@ -462,111 +459,10 @@ impl Records {
         self.recipe.space().is_appended()
     }
 
-    /// The absolute paths of the files, as strings, because a bucket is not a path.
-    #[getter]
-    fn _paths(&self) -> Vec<OsString> {
-        self.reader.iter().flat_map(|reader| reader.paths()).map(Into::into).collect()
-    }
-
     /// Whether the records are in a directory or a bucket of shards.
     #[getter]
     fn _is_sharded(&self) -> bool {
         self.reader.as_ref().is_some_and(|reader| reader.is_sharded())
-    }
-
-    /// Return the facts of `qorpus info --json`, summed over several files.
-    fn _info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let reader = self.reader(py)?;
-        let summary = py.detach(|| reader.summary()).or_raise(py)?;
-        let facts = from_json(py, &json::info(reader, &summary, None).to_string())?;
-        let unsealed = py.detach(|| reader.unsealed()).or_raise(py)?;
-        facts.set_item("unsealed", unsealed.map(|sealed| dictionary(py, sealed)).transpose()?)?;
-        facts.del_item("path")?;
-        Ok(facts)
-    }
-
-    /// Return the facts of `info` about records and files, without the recipe.
-    fn _summary<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let reader = self.reader(py)?;
-        let summary = py.detach(|| reader.summary()).or_raise(py)?;
-        from_json(py, &json::summary(&summary).to_string())
-    }
-
-    /// Return the ids that exist as ascending ranges; or the `wanted` ids, all of which must exist.
-    #[pyo3(signature = (wanted=None))]
-    fn _present_ranges(
-        &self,
-        py: Python<'_>,
-        wanted: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Vec<(u64, u64)>> {
-        let reader = self.reader(py)?;
-        let there = py.detach(|| reader.present()).or_raise(py)?;
-        let chosen = match given(wanted, "ranges", ids::present)? {
-            Some(wanted) => match there.first_without(&wanted) {
-                Some(id) => {
-                    let text = format!("record {id} of the ranges does not exist, or is not generated yet");
-                    return Err(missing_record(py, text));
-                }
-                None => wanted,
-            },
-            None => there,
-        };
-        Ok(chosen.ranges().iter().map(|ids| (ids.start, ids.end)).collect())
-    }
-
-    /// Whether an enumeration has every unitary that its gates can make.
-    fn _is_group(&self, py: Python<'_>) -> PyResult<bool> {
-        let reader = self.reader(py)?;
-        py.detach(|| reader.is_group()).or_raise(py)
-    }
-
-    /// The levels of an enumeration: cost, length, first id, number of records.
-    #[getter]
-    fn _levels(&self, py: Python<'_>) -> PyResult<Vec<(u32, usize, u64, u64)>> {
-        let reader = self.reader(py)?;
-        let levels = py.detach(|| reader.levels()).or_raise(py)?;
-        Ok(levels.iter().map(|level| (level.cost, level.length, level.first_id, level.records)).collect())
-    }
-
-    /// Find unitaries, or the unitaries of circuits.
-    ///
-    /// Returns circuit, id, none_up_to and further attributes for each.
-    fn _find<'py>(
-        &self,
-        py: Python<'py>,
-        targets: &Bound<'py, PyAny>,
-        further: &Bound<'py, PyAny>,
-        tolerance: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<Vec<distinct::Answer<'py>>> {
-        let tolerance = given(tolerance, "tolerance", real)?;
-        let options = FindOptions { extend: flag(further, "further")?, tolerance };
-        let found = distinct::find_many(py, self.reader(py)?, targets, self.order, options)?;
-        found.iter().map(|found| distinct::answer(py, found, self.recipe.alphabet())).collect()
-    }
-
-    /// Draw ids at a distance from the identity.
-    fn _sample<'py>(
-        &self,
-        py: Python<'py>,
-        distance: &Bound<'py, PyAny>,
-        count: &Bound<'py, PyAny>,
-        seed: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyArray1<i64>>> {
-        let reader = self.reader(py)?;
-        let (distance, count) = (number(distance, "distance")?, number(count, "n")?);
-        let seed = number(seed, "seed")?;
-        let ids = py.detach(|| reader.sample(distance, count, seed)).or_raise(py)?;
-        Ok(PyArray1::from_iter(py, ids.into_iter().map(u64::cast_signed)))
-    }
-
-    /// Run one SELECT over the table `records`; return the names of the columns, and the rows.
-    fn _select<'py>(
-        &self,
-        py: Python<'py>,
-        query: &Bound<'py, PyAny>,
-        parameters: &Bound<'py, PyAny>,
-    ) -> PyResult<query::Selected<'py>> {
-        query::select(py, self.reader(py)?, self.order, text(query, "a query")?, parameters)
     }
 }
 
@@ -599,55 +495,5 @@ impl Records {
         let ids = self.ids(ids)?;
         let reader = self.reader(py)?;
         py.detach(|| reader.circuits(ids.ids())).or_raise(py)
-    }
-
-    fn assemble(
-        &self,
-        py: Python<'_>,
-        id: u64,
-        circuit: Circuit<'_>,
-        unitary: &[u8],
-        given: Option<&BTreeMap<String, Label>>,
-    ) -> PyResult<Record> {
-        let dim = self.recipe.alphabet().dim();
-        let copied = || {
-            unitaries(py, self.recipe.dtype(), [dim, dim], |out| {
-                out.copy_from_slice(unitary);
-                Ok(())
-            })
-        };
-        let unitary = self.recipe.has_unitaries().then(copied).transpose()?;
-        let alphabet = self.recipe.alphabet();
-        let angles = alphabet.has_free_angles().then(|| {
-            let rows = alphabet.angle_rows(circuit.letters, circuit.angles, circuit.letters.len());
-            doubles(py, [circuit.letters.len(), MAX_GATE_ANGLES], |out| {
-                out.copy_from_slice(bytemuck::cast_slice(&rows));
-                Ok(())
-            })
-        });
-        let read = (unitary, angles.transpose()?);
-        Record::read(py, id, self.circuit(py, circuit)?, read, given, &self.origin)
-    }
-
-    /// Returns the letters of a circuit; `None` if the records have no circuits.
-    fn circuit<'py>(&self, py: Python<'py>, circuit: Circuit<'_>) -> PyResult<Option<Bound<'py, PyTuple>>> {
-        self.recipe.space().has_circuits().then(|| self.tuple(py, circuit)).transpose()
-    }
-
-    fn tuple<'py>(&self, py: Python<'py>, circuit: Circuit<'_>) -> PyResult<Bound<'py, PyTuple>> {
-        let (alphabet, mut angles) = (self.recipe.alphabet(), circuit.angles);
-        let known = |letter: u16| self.letters[usize::from(letter)].bind(py);
-        if angles.is_empty() {
-            return PyTuple::new(py, circuit.letters.iter().map(|&letter| known(letter)));
-        }
-        let letters = circuit.letters.iter().map(|&letter| match alphabet.free_angles(letter) {
-            0 => known(letter).clone(),
-            count => {
-                let (own, rest) = angles.split_at(count);
-                angles = rest;
-                PyString::new(py, &alphabet.text(&[letter], own))
-            }
-        });
-        PyTuple::new(py, letters)
     }
 }

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import qorpus
+from qorpus import _qorpus
 from qorpus._qorpus import Records
 from qorpus._ranges import Ranges
 from qorpus.errors import Error, InvalidArgument, MissingRecord
@@ -43,7 +44,7 @@ class Source:
 
     def ranges(self) -> Ranges:
         """Return the ids that exist now."""
-        pairs = self.records._present_ranges() if isinstance(self.records, qorpus.Corpus) else [(0, len(self.records))]
+        pairs = _qorpus.present_ranges(self.records) if isinstance(self.records, qorpus.Corpus) else [(0, len(self.records))]
         pairs = [pair for pair in pairs if pair[0] < pair[1]]
         return Ranges([start for start, _ in pairs], [stop for _, stop in pairs])
 
