@@ -194,7 +194,7 @@ impl<T: RepresentationTask> VectorTask for InRepresentation<'_, T> {
             (Small(SmallLetters::Two(letters)), _) => task.run(&SmallUnitaries::<4, 2, V>::new(letters)),
             (Small(SmallLetters::Four(letters)), 2) => task.run(&SmallUnitaries::<1, 4, V>::new(letters)),
             (Small(SmallLetters::Four(letters)), _) => task.run(&SmallUnitaries::<4, 4, V>::new(letters)),
-            (Rows(letters), 2) => task.run(&SplitRows::<2, [f64; 2]>::new(letters, dim)),
+            // On one qubit every gate is small.
             (Rows(letters), 4) => task.run(&SplitRows::<4, [f64; 4]>::new(letters, dim)),
             (Rows(letters), _) => task.run(&SplitRows::<8, V>::new(letters, dim)),
         }

@@ -15,7 +15,6 @@ use crate::kernel::Kernel;
 use crate::recipe::dtype::Dtype;
 use crate::space::distinct::Distinct;
 use crate::space::{Space, SpaceKind};
-use sha2::{Digest, Sha256};
 use std::ops::Range;
 
 /// The newest version of the file format. This library reads it and all earlier ones, and writes the
@@ -237,7 +236,7 @@ impl Recipe {
 
     /// Returns the corpus's identity: SHA-256 of [`to_json`](Recipe::to_json).
     pub fn hash(&self) -> [u8; 32] {
-        Sha256::digest(self.to_json()).into()
+        hmac_sha256::Hash::hash(self.to_json().as_bytes())
     }
 
     /// Returns the seed of all checks in a file that is created with this recipe: the first 8 bytes

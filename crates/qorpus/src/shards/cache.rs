@@ -25,7 +25,6 @@ use nix::fcntl::AT_FDCWD;
 use nix::libc;
 use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
-use sha2::{Digest, Sha256};
 use std::cmp::Reverse;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};
@@ -83,7 +82,7 @@ impl CopySource {
     /// Returns the source of the corpus under a prefix of a bucket of the store at this address.
     #[cfg_attr(not(feature = "buckets"), allow(dead_code, reason = "only buckets have sources"))]
     pub(super) fn new(endpoint: &str, bucket: &str, prefix: &str) -> CopySource {
-        let mut hash = Sha256::new();
+        let mut hash = hmac_sha256::Hash::new();
         for part in [endpoint, bucket, prefix] {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
