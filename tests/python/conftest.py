@@ -1,6 +1,11 @@
 """Fixtures of all tests."""
 
+import os
 import signal
+
+# Four processes test at a time, each with small matrices: more threads of PyTorch or OpenBLAS would
+# wait for each other, and burn the processors' time meanwhile. Set before either is loaded.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import qorpus
