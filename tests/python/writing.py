@@ -130,6 +130,13 @@ def whole_task(path, process: int, count: int = 100):
     add(writer, process % 3, process, range(count))
 
 
+def every_second(path, letters: list[str], start: int):
+    """Appends every second of 1000 records, each of two of four letters."""
+    with qorpus.Writer(path, letters=letters) as writer:
+        for number in range(start, 1000, 2):
+            writer.append([letters[number % 4], letters[number // 4 % 4]], number=number)
+
+
 def use_inherited(writer, results):
     """Use the parent's writer in the child of a fork, and send the errors."""
     said = {}
