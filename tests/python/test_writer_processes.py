@@ -266,7 +266,7 @@ def test_a_flush_does_not_wait_for_later_records(corpus):
                 writing.add(writer, 0, name, range(counts[name], counts[name] + 500))
                 counts[name] += 500
 
-        threads = [threading.Thread(target=work, args=(name,)) for name in range(1, 5)]
+        threads = [threading.Thread(target=work, args=(name,), daemon=True) for name in range(1, 5)]
         [thread.start() for thread in threads]
         for number in range(5):
             before = list(counts)
