@@ -392,7 +392,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         state = torch.load(checkpoint)
         network.load_state_dict(state["network"])
     else:
-        steps = 150 if arguments.quick else math.inf
+        steps = 80 if arguments.quick else math.inf
         curve = train(network, data, ids, validation, arguments.minutes, steps)
         minutes = (time.process_time() - begin) / 60
         state = {"curve": curve, "minutes": minutes, "network": network.state_dict()}

@@ -7,7 +7,7 @@ are uniform over the Clifford group. A breadth-first search over all 1,451,520 t
 distances, and Qiskit checks every circuit.
 
     python examples/train_ppo.py                # sb3-contrib, Qiskit; under 10 minutes on two cores
-    python examples/train_ppo.py --quick        # seconds: learns the shortest circuits alone
+    python examples/train_ppo.py --quick        # seconds: a smaller network learns the shortest circuits alone
     python examples/train_ppo.py --rival clifford_3q_custom
 
 The rival is qiskit-gym's model: the files clifford_3q_custom.json and .pt of its repository, which
@@ -116,7 +116,7 @@ class Curriculum(BaseCallback):
         return time.process_time() - self.begin < self.seconds
 
 
-def train(minutes: float, steps: int, seed: int) -> tuple[MaskablePPO, list[dict[str, float]]]:
+def train(minutes: float, steps: int, layers: list[int], seed: int) -> tuple[MaskablePPO, list[dict[str, float]]]:
     """Train for minutes of processor time or steps; return the agent and its learning curve."""
     adapter = Adapter(environments(ENVIRONMENTS, (1, 1), seed, "SameStep"))
     curriculum = Curriculum(adapter, minutes)
@@ -128,7 +128,7 @@ def train(minutes: float, steps: int, seed: int) -> tuple[MaskablePPO, list[dict
         n_epochs=4,
         learning_rate=5e-4,
         ent_coef=0.005,
-        policy_kwargs={"net_arch": [512, 256], "activation_fn": torch.nn.ReLU},
+        policy_kwargs={"net_arch": layers, "activation_fn": torch.nn.ReLU},
         seed=seed,
         device="cpu",
     )
@@ -232,7 +232,8 @@ def true_distances(tableaus: NDArray[np.int8]) -> list[int]:
     level, before, length = states_of(np.eye(2 * QUBITS, dtype=np.int8)[None]), np.empty(0, dtype=np.uint64), 0
     while len(level):
         distances[np.isin(wanted, level)] = length
-        following = np.unique(np.concatenate([applied(letter, level) for letter in LETTERS]))
+        following = np.sort(np.concatenate([applied(letter, level) for letter in LETTERS]))
+        following = following[np.append(True, following[1:] != following[:-1])]
         # Every letter undoes itself, so a neighbour is in this level, the one before, or the next.
         following = np.setdiff1d(np.setdiff1d(following, level, assume_unique=True), before, assume_unique=True)
         before, level, length = level, following, length + 1
@@ -305,7 +306,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     begin = time.process_time()
     torch.set_num_threads(1)  # the network is small: more threads would wait for each other
     steps, count, searches = (10 * 64 * ENVIRONMENTS, 50, 10) if arguments.quick else (10**9, 500, 100)
-    agent, curve = train(arguments.minutes, steps, arguments.seed)
+    agent, curve = train(arguments.minutes, steps, [256] if arguments.quick else [512, 256], arguments.seed)
 
     targets = qorpus.Recipe(cliffords=1 << 30, qubits=QUBITS, seed=arguments.seed + 1)
     envs = environments(count, targets, arguments.seed + 1, "NextStep")

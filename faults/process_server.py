@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass, field
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
@@ -57,23 +58,32 @@ class Answer:
         return found
 
 
+#: The running workloads.py of this process, by the process's id: forks start their own.
+running: dict[int, subprocess.Popen[str]] = {}
+
+
+def server_of_this_process() -> subprocess.Popen[str]:
+    """Return a running workloads.py. It loads its modules once, for all tasks of this process."""
+    if os.getpid() not in running:
+        environment = os.environ | {"LD_PRELOAD": str(shim.library()), "OPENBLAS_NUM_THREADS": "1", "NO_COLOR": "1"}
+        command = [sys.executable, "-u", str(Path(__file__).with_name("workloads.py"))]
+        server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+        running[os.getpid()] = server
+        # The end of its input ends the server. Workers of a pool run finalizers, and not atexit.
+        Finalize(None, server.__exit__, (None, None, None), exitpriority=0)
+    return running[os.getpid()]
+
+
 class ProcessServer:
-    """A context manager that owns a running workloads.py and a directory in memory."""
+    """A context manager that owns a directory in memory, and has a running workloads.py."""
 
     def __enter__(self) -> "ProcessServer":
         self.root = Path(tempfile.mkdtemp(prefix="qorpus-faults-", dir=in_memory())).resolve()
         (self.root / "scratch").mkdir()
-        environment = os.environ | {"LD_PRELOAD": str(shim.library()), "OPENBLAS_NUM_THREADS": "1", "NO_COLOR": "1"}
-        command = [sys.executable, "-u", str(Path(__file__).with_name("workloads.py"))]
-        self.server = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-        )
+        self.server = server_of_this_process()
         return self
 
     def __exit__(self, *_: object) -> None:
-        # The end of its input ends the server.
-        with self.server:
-            pass
         shutil.rmtree(self.root)
 
     def directory(self, name: str = "observed") -> Path:

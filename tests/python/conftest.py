@@ -1,6 +1,11 @@
 """Fixtures of all tests."""
 
+import os
 import signal
+
+# Four processes test at a time, each with small matrices: more threads of PyTorch or OpenBLAS would
+# wait for each other, and burn the processors' time meanwhile. Set before either is loaded.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import qorpus
@@ -16,8 +21,8 @@ settings.load_profile("qorpus")
 LONGEST = [
     f"test_{name}.py"
     for name in (
-        "benchmarks training examples docs writer_processes weather processes oracle limits format"
-        " object_store circuits sharded clusters_page mapped ray sharded_growth jobs haar recipe"
+        "benchmarks ray writer_processes examples docs processes view training limits damage weather recipe format"
+        " oracle mapped shared_places object_store clusters_page circuits haar jobs sharded_growth sharded letters interop"
     ).split()
 ]
 

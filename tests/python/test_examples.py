@@ -1,7 +1,9 @@
 """The programs in examples/: each is run as a person would run it, small, and looked at for what it
-made."""
+made. Second runs of one may be in this process."""
 
+import contextlib
 import importlib.util
+import io
 import json
 import re
 import subprocess
@@ -25,6 +27,23 @@ def run(example, directory, *arguments):
     return done.stdout
 
 
+def module(name):
+    """An example as a module."""
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    found = importlib.util.module_from_spec(spec)
+    sys.modules[name] = found
+    spec.loader.exec_module(found)
+    return found
+
+
+def run_here(name, *arguments):
+    """Run an example in this process, which has its libraries already; return what it printed."""
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as said:
+        patch.setattr(sys, "argv", [name, *map(str, arguments)])
+        module(name).main()
+    return said.getvalue()
+
+
 def multiprocessing_writer(directory: Path):
     path = directory / "mine.db"
     for qubits in (1, 2):
@@ -42,16 +61,14 @@ def multiprocessing_writer(directory: Path):
 
 
 def train_compiler(directory: Path):
-    def trained(name, *epochs):
-        for number in epochs:
-            said = run("train_compiler.py", directory, directory / name, "--length", 4, "--epochs", number)
-        return said[said.index("last gate of held-out circuits") :]
-
-    whole = trained("whole", 8)
+    arguments = ["--length", 4, "--epochs"]
+    said = run_here("train_compiler", directory / "whole", *arguments, 8)
+    whole = said[said.index("last gate of held-out circuits") :]
     accuracy, chance, majority, compiled = map(float, re.findall(r"\d\.\d+", whole))
     assert accuracy > 2 * chance and accuracy > 1.5 * majority and compiled > chance, whole
-    # The checkpoint leaves no trace: stopped and resumed it ends in the same numbers.
-    assert trained("resumed", 3, 8) == whole
+    # The checkpoint leaves no trace: stopped and resumed by another process it ends in the same numbers.
+    run("train_compiler.py", directory, directory / "resumed", *arguments, 3)
+    assert run_here("train_compiler", directory / "resumed", *arguments, 8).endswith(whole)
 
 
 def into_qiskit(directory: Path):
@@ -88,7 +105,7 @@ def train_agent(directory: Path):
     assert rows["1 to 6"][-1] == rows["7 to 7"][-1] == "100 / 100 / 0.00"
     assert "<svg" in (directory / "agent.svg").read_text()
     # The second run has the network of the first one.
-    again = run("train_agent.py", directory, directory / "runs", "--quick")
+    again = run_here("train_agent", directory / "runs", "--quick")
     assert " samples: " not in again and rows_of(again) == rows_of(said)
 
 
@@ -114,15 +131,6 @@ CHECKS = {
 def test_example(example, tmp_path):
     CHECKS[example](tmp_path)
     assert not list(EXAMPLES.glob("*.db*")), "it wrote beside itself"
-
-
-def module(name):
-    """An example as a module."""
-    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
-    found = importlib.util.module_from_spec(spec)
-    sys.modules[name] = found
-    spec.loader.exec_module(found)
-    return found
 
 
 def test_agent_never_trains_on_its_targets(tmp_path):

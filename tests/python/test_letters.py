@@ -15,6 +15,7 @@ import format_v1
 import numpy as np
 import pytest
 import qorpus
+import writing
 from command import content_hash, generate, info, show
 from command import qorpus as command
 from oracles import qiskit_big
@@ -222,16 +223,10 @@ def test_longer_circuits_are_found_over_one_direction(tmp_path):
 # A writer.
 
 
-def append(path, letters, start):
-    with qorpus.Writer(path, letters=letters) as writer:
-        for number in range(start, 1000, 2):
-            writer.append([MODEL[number % 4], MODEL[number // 4 % 4]], number=number)
-
-
 def test_writers_in_two_processes(tmp_path):
     path = tmp_path / "w.db"
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=append, args=(path, MODEL, start)) for start in range(2)]
+    processes = [context.Process(target=writing.every_second, args=(path, MODEL, start)) for start in range(2)]
     for process in processes:
         process.start()
     for process in processes:

@@ -86,7 +86,7 @@ def test_reading_needs_no_threads():
 
 MEMORY = """
 import resource, sys, qorpus
-resource.setrlimit(resource.RLIMIT_AS, (1 << 31, 1 << 31))
+resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
 recipe = qorpus.Recipe(random=2**63 - 1)
 try:
     eval(sys.argv[1])
@@ -99,7 +99,7 @@ assert len(recipe.circuits(slice(5))) == len(recipe[:5]) == 5
 TOO_MANY = [
     f"recipe.{what}(slice(0, 2**{bits}))"
     for what in ["circuits", "letters_array", "labels", "unitaries", "pairs", "__getitems__"]
-    for bits in [62, 33, 28, 25]
+    for bits in [62, 33, 28, 24]
 ]
 
 

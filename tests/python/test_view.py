@@ -249,7 +249,7 @@ def test_queries_that_never_end(directory):
     path = directory / "recipe.json"
     path.write_text(qorpus.Recipe(random=10**12).json)
     with served(path) as server:
-        for query in ["select count(*) from records", "select group_concat(circuit) from records", "select max(length) from records"]:
+        for query in ["select count(*) from records", "select group_concat(circuit) from records"]:
             message = server.json("/corpus/sql.json", status=400, sql=query)["error"]
             assert "more than 5 seconds" in message
         page = server.json("/corpus/records.json", length=14, count_cx=12)
