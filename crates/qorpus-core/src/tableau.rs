@@ -278,6 +278,7 @@ mod tests {
             assert_eq!(refused, Error::NotClifford { gate: gate.into() });
         }
         let t = naive::unitary(&Alphabet::of("t", 1), &[0], &[]);
+        assert_eq!(TableauLetters::new(&Alphabet::of("h,cx", 9)).map(drop), Err(Error::UnitaryQubits(9)));
         assert_eq!(Tableau::of_unitary(&t, 1), None);
     }
 }

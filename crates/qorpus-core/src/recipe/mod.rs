@@ -2,6 +2,7 @@
 
 pub(crate) mod dtype;
 pub(crate) mod gate_text;
+mod hash;
 pub(crate) mod json;
 
 use crate::alphabet::coupling::Coupling;
@@ -13,6 +14,7 @@ use crate::gate::Gate;
 use crate::grouped::grouped;
 use crate::kernel::Kernel;
 use crate::recipe::dtype::Dtype;
+use crate::recipe::hash::CachedHash;
 use crate::space::distinct::Distinct;
 use crate::space::{Space, SpaceKind};
 use std::ops::Range;
@@ -52,6 +54,7 @@ pub struct Recipe {
     dtype: Dtype,
     unitaries: bool,
     chunk_records: u64,
+    hash: CachedHash,
 }
 
 impl Recipe {
@@ -61,7 +64,8 @@ impl Recipe {
     /// With opaque gates the space must be of appended circuits and unitaries must be stored: see
     /// [`check`](Recipe::check).
     pub fn new(alphabet: Alphabet, space: Space, dtype: Dtype, unitaries: bool) -> Recipe {
-        let mut recipe = Recipe { alphabet, space, dtype, unitaries, chunk_records: 1 };
+        let mut recipe =
+            Recipe { alphabet, space, dtype, unitaries, chunk_records: 1, hash: CachedHash::default() };
         let letter_bytes = 2.0 * recipe.space.typical_length().max(1.0);
         let fitting = (CHUNK_BYTES / recipe.typical_record_bytes()).min(CHUNK_LETTER_BYTES / letter_bytes);
         recipe.chunk_records = (fitting as u64).clamp(CHUNK_RECORDS.0, CHUNK_RECORDS.1);
@@ -140,7 +144,7 @@ impl Recipe {
         let (fewest, most) = CHUNK_RECORDS;
         let fits = || chunk_records <= most && chunk_records * record_bytes <= BELIEVABLE_BYTES;
         if chunk_records == fewest || chunk_records > fewest && fits() {
-            return Ok(Recipe { chunk_records, ..self });
+            return Ok(Recipe { chunk_records, hash: CachedHash::default(), ..self });
         }
         Err(Error::Recipe(format!("it has chunks of {chunk_records} records")))
     }
@@ -236,7 +240,7 @@ impl Recipe {
 
     /// Returns the corpus's identity: SHA-256 of [`to_json`](Recipe::to_json).
     pub fn hash(&self) -> [u8; 32] {
-        hmac_sha256::Hash::hash(self.to_json().as_bytes())
+        self.hash.of(|| self.to_json())
     }
 
     /// Returns the seed of all checks in a file that is created with this recipe: the first 8 bytes
@@ -267,7 +271,7 @@ impl Recipe {
             {
                 let distinct = Distinct { tableaus: false, ..distinct.clone() };
                 let space = Space::distinct(&self.alphabet, distinct, self.space.lengths().1)?;
-                Ok(Recipe { space, ..self.clone() })
+                Ok(Recipe { space, hash: CachedHash::default(), ..self.clone() })
             }
             _ => Ok(self.clone()),
         }
@@ -395,6 +399,19 @@ mod tests {
         assert_eq!(hash, "92b4ccf1");
     }
 
+    /// A hash that was asked for does not outlive a change.
+    #[test]
+    fn changed_recipes_have_hashes_of_their_own() {
+        let random = recipe(vec![Gate::standard("h").unwrap()], 2, true);
+        let enumerated = permutations(3, Equivalence::GlobalPhase, true).unwrap();
+        let hashes = [random.hash(), enumerated.hash()];
+        let changed = [random.with_chunk_records(8), enumerated.without_tableaus()];
+        for (hash, new) in hashes.into_iter().zip(changed.map(Result::unwrap)) {
+            assert_ne!(new.hash(), hash);
+            assert_eq!(new.hash(), Recipe::from_json(&new.to_json()).unwrap().hash());
+        }
+    }
+
     /// The identity of every corpus of Clifford operators.
     #[test]
     fn json_of_clifford_operators_is_frozen() {
@@ -509,7 +526,6 @@ mod tests {
         assert_eq!(Space::random(&alphabet(9), 10, 0, 0, 2).map(drop), refused);
         assert_eq!(Space::alphabet_of_cliffords(9).map(drop), refused);
         assert_eq!(Space::alphabet_of_haar(9).map(drop), refused);
-        assert_eq!(crate::tableau::TableauLetters::new(&alphabet(9)).map(drop), refused);
         for stored in [true, false] {
             let appended = |qubits| {
                 let space = Space::appended(&alphabet(qubits));
@@ -567,7 +583,7 @@ mod tests {
             made("h,t", 7, 2000, (5, 16), true),
             made("h,t", 7, 2000, (4, 15), true),
             made("h,t", 7, 2000, (5, 15), false),
-            Recipe { dtype: Dtype::Complex64, ..large.clone() },
+            Recipe { dtype: Dtype::Complex64, hash: CachedHash::default(), ..large.clone() },
         ] {
             assert!(!small.begins(&other), "{}", other.summary());
         }

@@ -224,3 +224,25 @@ fn tables_of_other_letters_are_refused() {
     assert!(said("h,t", phase, Some(1e-3)).contains("tells exact distances"));
     assert!(known.corpus.distance_table(&mut || true).unwrap().is_none());
 }
+
+#[test]
+fn unitaries_of_nine_qubits_are_refused() {
+    let environment = EnvironmentOptions {
+        gates: Some("h,cx".into()),
+        qubits: Some(9),
+        coupling: None,
+        letters: None,
+        length: Some((1, 4)),
+        max_steps: 12,
+        observation: Observation::None,
+        equality: Equality::Unitaries { up_to: Equivalence::GlobalPhase, tolerance: None },
+        costs: vec![0.5],
+        bonus: 1.0,
+    };
+    let refused = environment.task().map(drop).unwrap_err();
+    let text = refused.to_string();
+    assert!(
+        refused.is_usage() && text.starts_with("9 qubits are out of range: unitaries have 1 to 8"),
+        "{text}"
+    );
+}

@@ -3,12 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use qorpus::core::Equality;
 use qorpus::{
-    Complex64, Corpus, CorpusFile, DistinctOptions, Durability, EnumerateOptions, EnvironmentOptions,
-    Equivalence, Error, FindOptions, Found, Observation, Order, Outcome, RecipeOptions, Target, UnitaryParts,
-    Value, VerifyOptions, Writer, WriterOptions, circuit_target, circuit_unitary, enumerate, export,
-    read_npy, verify,
+    Complex64, Corpus, CorpusFile, DistinctOptions, Durability, EnumerateOptions, Equivalence, Error,
+    FindOptions, Found, Order, Outcome, RecipeOptions, Target, UnitaryParts, Value, VerifyOptions, Writer,
+    WriterOptions, circuit_target, circuit_unitary, enumerate, export, read_npy, verify,
 };
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -261,19 +259,6 @@ fn everything_else_refuses_nine_qubits() {
         let options = DistinctOptions { coupling: Some("0-1".into()), ..options(gates, 9, 3, up_to) };
         refusals.push(options.recipe().unwrap_err());
     }
-    let environment = EnvironmentOptions {
-        gates: gates(),
-        qubits,
-        coupling: None,
-        letters: None,
-        length: Some((1, 4)),
-        max_steps: 12,
-        observation: Observation::None,
-        equality: Equality::Unitaries { up_to: Equivalence::GlobalPhase, tolerance: None },
-        costs: vec![0.5],
-        bonus: 1.0,
-    };
-    refusals.push(environment.task().map(drop).unwrap_err());
     for refused in refusals {
         let text = refused.to_string();
         assert!(
