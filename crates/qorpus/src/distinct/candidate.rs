@@ -1,5 +1,6 @@
 //! Candidates: products of known unitaries and one more letter, and the ranges of their keys.
 
+use bytemuck::{Pod, Zeroable};
 use qorpus_core::Tolerance;
 use std::ops::Range;
 
@@ -26,7 +27,8 @@ pub(super) struct Shortest {
 }
 
 /// A candidate of one circuit in fewer bytes: its last letter follows from its origin.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
 pub(super) struct CompactCandidate {
     pub(super) key: [u64; 2],
     origin: u64,
@@ -35,6 +37,7 @@ pub(super) struct CompactCandidate {
 }
 
 impl CompactCandidate {
+    #[inline]
     pub(super) fn new(&Candidate { key, shortest }: &Candidate) -> CompactCandidate {
         let Shortest { origin, circuits, first, .. } = shortest;
         CompactCandidate { key, origin, circuits, first }
@@ -48,7 +51,21 @@ impl CompactCandidate {
     }
 }
 
+/// The numbers of a [`Shortest`] without gaps, as memory for rows holds them.
+pub(super) type PackedShortest = [u64; 3];
+
 impl Shortest {
+    #[inline]
+    pub(super) fn pack(&self) -> PackedShortest {
+        let &Shortest { origin, circuits, first, last } = self;
+        [origin, u64::from(circuits) << 32 | u64::from(first), last.into()]
+    }
+
+    #[inline]
+    pub(super) fn unpack(&[origin, counted, last]: &PackedShortest) -> Shortest {
+        Shortest { origin, circuits: (counted >> 32) as u32, first: counted as u32, last: last as u32 }
+    }
+
     /// Adds other circuits of the same unitary.
     #[inline]
     pub(super) fn merge(&mut self, other: &Shortest) {

@@ -3,15 +3,37 @@
 use crate::distinct::candidate::{Candidate, Shortest, halves};
 use crate::distinct::frontier::Frontier;
 use crate::distinct::letters::PrefixWalk;
+use crate::distinct::radix_sort::SortBuffer;
 use crate::error::Result;
 use qorpus_core::{Arithmetic, BATCH_LANES, Error};
 use std::ops::Range;
 
 /// A multiplier of the frontier's unitaries and letters.
 pub(super) trait Expand {
-    /// Appends the products of the frontier's rows and the set `letters`; without letters, the rows
-    /// themselves.
-    fn expand(&mut self, frontier: &Frontier, letters: u32, out: &mut Vec<Candidate>) -> Result<()>;
+    /// Appends the products of these rows of the frontier and the set `letters`; without letters,
+    /// the rows themselves.
+    fn expand(
+        &mut self,
+        frontier: &Frontier,
+        rows: Range<usize>,
+        letters: u32,
+        out: &mut Vec<Candidate>,
+    ) -> Result<()>;
+}
+
+/// A taker of the candidates of pieces of the frontier, on many threads.
+pub(super) trait PieceSink: Sync {
+    /// The state of a piece.
+    type Piece;
+
+    /// Begins a piece of at most this many candidates.
+    fn begin(&self, max_candidates: usize, buffer: &mut SortBuffer) -> Self::Piece;
+
+    /// Takes the rows of some candidates, or leaves them in the buffer up to the end.
+    fn add(&self, piece: &mut Self::Piece, rows: &mut Vec<Candidate>) -> Result<()>;
+
+    /// Ends the piece with this number.
+    fn end(&self, number: usize, piece: Self::Piece, buffer: &mut SortBuffer) -> Result<()>;
 }
 
 /// The multiplier in one arithmetic.
@@ -57,9 +79,15 @@ impl<'a, A: Arithmetic> Expander<'a, A> {
 }
 
 impl<A: Arithmetic> Expand for Expander<'_, A> {
-    fn expand(&mut self, frontier: &Frontier, letters: u32, out: &mut Vec<Candidate>) -> Result<()> {
+    fn expand(
+        &mut self,
+        frontier: &Frontier,
+        rows: Range<usize>,
+        letters: u32,
+        out: &mut Vec<Candidate>,
+    ) -> Result<()> {
         if letters == 0 {
-            for row in frontier.rows.clone() {
+            for row in rows {
                 let key = halves(self.letters.key(&self.letters.unitary(frontier.circuits.get(row))?));
                 // These origins are never read, but distinguish the records.
                 let origin = (frontier.first_id + row as u64) * self.inverses.len() as u64;
@@ -67,8 +95,8 @@ impl<A: Arithmetic> Expand for Expander<'_, A> {
             }
             return Ok(());
         }
-        for start in frontier.rows.clone().step_by(BATCH_LANES) {
-            let rows = start..frontier.rows.end.min(start + BATCH_LANES);
+        for start in rows.clone().step_by(BATCH_LANES) {
+            let rows = start..rows.end.min(start + BATCH_LANES);
             for (lane, row) in rows.clone().enumerate() {
                 self.letters.set(&mut self.batch, lane, self.walk.unitary(frontier.circuits.get(row))?);
             }

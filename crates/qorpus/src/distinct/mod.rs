@@ -21,6 +21,7 @@ pub(crate) mod external;
 pub(crate) mod find;
 pub(crate) mod found;
 pub(crate) mod frontier;
+pub(crate) mod grouped_rows;
 pub(crate) mod in_memory;
 pub(crate) mod index;
 pub(crate) mod index_builder;

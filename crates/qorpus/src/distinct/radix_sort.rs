@@ -1,7 +1,7 @@
 //! Radix sort, by one or two passes that fit in the caches.
 
 use crate::distinct::candidate::Candidate;
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 
 /// Rows, and as much memory again to sort them.
 #[derive(Default)]
@@ -94,46 +94,5 @@ fn scatter<T>(
         let to = &mut ends[group(row)];
         put(from, *to as usize);
         *to += 1;
-    }
-}
-
-/// Rows in groups, one after the other.
-pub(super) struct Groups<T> {
-    rows: Vec<T>,
-    ends: Vec<u32>,
-}
-
-impl<T> Groups<T> {
-    /// Converts candidates by `row`, and puts each into the group that `group` returns for it. Each
-    /// value has `part_groups` consecutive groups.
-    pub(super) fn parts(
-        candidates: &[Candidate],
-        groups: usize,
-        part_groups: usize,
-        group: impl Fn(&Candidate) -> usize,
-        row: impl Fn(&Candidate) -> T,
-    ) -> Vec<Groups<T>> {
-        let (mut order, mut ends) = (vec![0; candidates.len()], Vec::new());
-        scatter(candidates, groups, group, &mut ends, |from, to| order[to] = from as u32);
-        let mut start = 0;
-        let parts = ends.chunks(part_groups).map(|ends| {
-            let end = ends.last().map_or(start, |&end| end);
-            let order = &order[start as usize..end as usize];
-            let rows = order.iter().map(|&from| row(&candidates[from as usize])).collect();
-            let part = Groups { rows, ends: ends.iter().map(|end| end - start).collect() };
-            start = end;
-            part
-        });
-        parts.collect()
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    /// Returns the rows of consecutive groups.
-    pub(super) fn of(&self, groups: RangeInclusive<usize>) -> &[T] {
-        let start = groups.start().checked_sub(1).map_or(0, |before| self.ends[before] as usize);
-        &self.rows[start..self.ends[*groups.end()] as usize]
     }
 }
