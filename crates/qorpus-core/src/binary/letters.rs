@@ -187,9 +187,14 @@ impl ColumnSums {
 
     /// Lets the letter act.
     pub(crate) fn act(&self, matrix: &mut BinaryMatrix) {
-        let old = matrix.columns;
-        for (place, summands) in self.sums() {
-            matrix.columns[place] = summands.fold(0, |sum, summand| sum ^ old[summand]);
+        let places = &self.places[..self.len];
+        let mut old = [0; MAX_PLACES];
+        old.iter_mut().zip(places).for_each(|(old, &place)| *old = matrix.columns[usize::from(place)]);
+        for (&place, summands) in places.iter().zip(self.summands) {
+            // All columns with masks: letters change too often to predict which ones are summands.
+            let summand = |(bit, column): (usize, &u32)| column & u32::from(summands >> bit & 1).wrapping_neg();
+            let sum = old[..self.len].iter().enumerate().map(summand).fold(0, |sum, summand| sum ^ summand);
+            matrix.columns[usize::from(place)] = sum;
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Deduplication: merging candidates of equal unitaries, and dropping those of earlier levels.
 
 use crate::distinct::candidate::{Candidate, CompactCandidate};
+use crate::distinct::radix_sort::{KeyPlace, sort_places};
 use qorpus_core::Tolerance;
 
 /// A candidate, by its origin, that neither equals another one nor clearly differs from it.
@@ -16,6 +17,8 @@ pub(super) struct DedupTable {
     /// One more than the index of a candidate, or 0.
     slots: Vec<u32>,
     merged: Vec<Candidate>,
+    places: Vec<KeyPlace>,
+    spare: Vec<KeyPlace>,
 }
 
 /// The fewest slots of a table.
@@ -83,9 +86,15 @@ impl DedupTable {
         }
     }
 
-    /// Returns the merged candidates that were not dropped.
-    pub(super) fn survivors(&self) -> impl Iterator<Item = &Candidate> {
-        self.merged.iter().filter(|candidate| candidate.shortest.circuits > 0)
+    /// Returns the merged candidates that were not dropped, sorted by key. Their first halves less
+    /// `start` have `common_zeros` leading zeros.
+    pub(super) fn survivors(&mut self, start: u64, common_zeros: u32) -> impl Iterator<Item = &Candidate> {
+        let DedupTable { merged, places, spare, .. } = self;
+        places.clear();
+        let survivors = (0..).zip(&*merged).filter(|(_, candidate)| candidate.shortest.circuits > 0);
+        places.extend(survivors.map(|(place, row)| ((row.key[0] - start) << common_zeros, place)));
+        sort_places(places, merged, spare);
+        places.iter().map(|&(_, place)| &merged[place as usize])
     }
 }
 

@@ -169,7 +169,7 @@ impl Enumeration<'_> {
         let mut circuits = Circuits::default();
         circuits.push([]);
         let survivor = Shortest { origin: 0, circuits: 1, first: 0, last: 0 };
-        let chunk = context.chunk(0, &circuits, &[survivor], 0)?;
+        let chunk = context.chunk(0, &circuits, &[survivor], 0);
         let index = context.index(0, &level);
         let block = index.encode(0, &[(context.key_of_identity(), 0)]);
         self.writer.write(|transaction| {

@@ -8,7 +8,7 @@ use std::iter;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Rows of a block. Of each group, half a block is unused on average.
-pub(super) const BLOCK_ROWS: usize = 64;
+pub(super) const BLOCK_ROWS: usize = 128;
 
 /// Bytes of an area. Pages become resident when rows are written to them.
 const AREA_BYTES: usize = 64 << 20;

@@ -13,7 +13,7 @@ use crate::distinct::job::{CANDIDATE_BYTES, Enumeration, Resources};
 use crate::distinct::parallel::parallel;
 use crate::distinct::progress::Phase;
 use crate::distinct::radix_sort::{SortBuffer, sort_by_key, sort_by_origin};
-use crate::distinct::row_format::{KEY_BYTES, ORIGIN_BYTES};
+use crate::distinct::row_format::{KEY_BYTES, ORIGIN_BYTES, RowFormat};
 use crate::distinct::spill::{Bucketing, keys_name};
 use crate::error::{Error, Result, io};
 use crate::tables::levels::Level;
@@ -61,7 +61,8 @@ impl Resources<'_> {
 
 /// Returns the number of groups of the keys of this many candidates, a power of two.
 fn groups_of(candidates: u64) -> u64 {
-    1 << (candidates / GROUP_CANDIDATES).clamp(PARTS, MAX_GROUPS).ilog2()
+    let gc = std::env::var("GC").ok().and_then(|t| t.parse().ok()).unwrap_or(GROUP_CANDIDATES);
+    1 << (candidates / gc).clamp(PARTS, MAX_GROUPS).ilog2()
 }
 
 /// Returns the most origins of a group.
@@ -127,9 +128,9 @@ impl Enumeration<'_> {
             let (mut keys, mut writer, mut new) = (Vec::new(), survivors.writer(), 0);
             for group in bucket as u64 * bucket_groups..(bucket as u64 + 1) * bucket_groups {
                 resources.merge_group(candidates, group, older, table, buffer)?;
-                context.format.append(&buffer.rows, &context.format.keys(), &mut keys);
                 new += buffer.rows.len() as u64;
-                for Candidate { shortest, .. } in &buffer.rows {
+                for row @ Candidate { shortest, .. } in &buffer.rows {
+                    RowFormat::append_key(row, &mut keys);
                     let pushed = writer.push(origins.of(shortest.origin), shortest.pack());
                     pushed.map_err(|error| resources.no_memory(error))?;
                 }
@@ -172,8 +173,7 @@ impl Resources<'_> {
                     Ok(true)
                 })?;
             }
-            rows.extend(table.survivors());
-            sort_by_key(rows, range.start, ranges.common_zeros(), spare);
+            rows.extend(table.survivors(range.start, ranges.common_zeros()));
             return Ok(());
         }
         let last = range.end.map_or(ranges.count - 1, |end| ranges.of(end - 1));
