@@ -34,7 +34,8 @@ impl BinaryProducts {
             true => Product::Bits(Box::new([[0; BATCH_LANES]; 2])),
             false => Product::Columns(columns.clone()),
         };
-        let mut batch = BinaryProducts { shape, columns, bits: [[0; BATCH_LANES]; 2], is_outdated: true, product };
+        let mut batch =
+            BinaryProducts { shape, columns, bits: [[0; BATCH_LANES]; 2], is_outdated: true, product };
         (0..BATCH_LANES).for_each(|lane| batch.set(lane, &shape.identity()));
         batch
     }

@@ -26,28 +26,36 @@ pub(super) struct Shortest {
     pub(super) last: u32,
 }
 
-/// A candidate of one circuit in fewer bytes: its last letter follows from its origin.
+/// A candidate of one circuit in fewer bytes.
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
 pub(super) struct CompactCandidate {
     pub(super) key: [u64; 2],
-    origin: u64,
+    /// The origin, and above it the last letter, so that it need not be divided by the number of
+    /// letters.
+    origin_and_letter: u64,
     circuits: u32,
     first: u32,
 }
 
+/// The bits of an origin, of which files have six bytes.
+const ORIGIN_BITS: u32 = 48;
+
 impl CompactCandidate {
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(&Candidate { key, shortest }: &Candidate) -> CompactCandidate {
-        let Shortest { origin, circuits, first, .. } = shortest;
-        CompactCandidate { key, origin, circuits, first }
+        let Shortest { origin, circuits, first, last } = shortest;
+        let letter = u64::from(last.trailing_zeros());
+        CompactCandidate { key, origin_and_letter: origin | letter << ORIGIN_BITS, circuits, first }
     }
 
-    /// Returns the candidate, for an alphabet of this many letters.
+    /// Returns the candidate.
     #[inline]
-    pub(super) fn candidate(&self, letters: u64) -> Candidate {
-        let CompactCandidate { key, origin, circuits, first } = *self;
-        Candidate { key, shortest: Shortest { origin, circuits, first, last: 1 << (origin % letters) } }
+    pub(super) fn candidate(&self) -> Candidate {
+        let CompactCandidate { key, origin_and_letter, circuits, first } = *self;
+        let origin = origin_and_letter & ((1 << ORIGIN_BITS) - 1);
+        let last = 1 << (origin_and_letter >> ORIGIN_BITS);
+        Candidate { key, shortest: Shortest { origin, circuits, first, last } }
     }
 }
 

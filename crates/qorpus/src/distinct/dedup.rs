@@ -26,11 +26,7 @@ const MIN_SLOTS: usize = 1 << 8;
 
 impl DedupTable {
     /// Replaces the contents by these candidates, merged.
-    pub(super) fn merge<'c>(
-        &mut self,
-        candidates: impl Iterator<Item = &'c [CompactCandidate]>,
-        letters: u64,
-    ) {
+    pub(super) fn merge<'c>(&mut self, candidates: impl Iterator<Item = &'c [CompactCandidate]>) {
         self.merged.clear();
         self.set_slots(self.slots.len().max(MIN_SLOTS));
         for candidates in candidates {
@@ -40,7 +36,7 @@ impl DedupTable {
                 self.set_slots(needed.next_power_of_two());
             }
             for candidate in candidates {
-                let candidate = candidate.candidate(letters);
+                let candidate = candidate.candidate();
                 match self.place(candidate.key) {
                     Ok(known) => self.merged[known].shortest.merge(&candidate.shortest),
                     Err(slot) => {

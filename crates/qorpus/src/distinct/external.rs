@@ -4,7 +4,8 @@
 use crate::distinct::candidate::{Candidate, KeyRange, Shortest, halves};
 use crate::distinct::commit::{ORDERED_PARENTS, RecordPieces};
 use crate::distinct::dedup::{Judgement, KnownKeySweep, dedup_sorted};
-use crate::distinct::expand::PieceSink;
+use crate::distinct::expand::{Expand, PieceSink};
+use crate::distinct::frontier::Frontier;
 use crate::distinct::index_builder::IndexFill;
 use crate::distinct::job::{Enumeration, Resources};
 use crate::distinct::parallel::parallel;
@@ -52,8 +53,17 @@ impl PieceSink for RunSink<'_> {
         buffer.rows.reserve(max_candidates);
     }
 
-    fn add(&self, _piece: &mut (), _rows: &mut Vec<Candidate>) -> Result<()> {
-        Ok(())
+    fn expand(
+        &self,
+        _: &mut (),
+        expander: &mut dyn Expand,
+        frontier: &Frontier,
+        letters: u32,
+        buffer: &mut SortBuffer,
+    ) -> Result<usize> {
+        let before = buffer.rows.len();
+        expander.expand(frontier, letters, &mut buffer.rows)?;
+        Ok(buffer.rows.len() - before)
     }
 
     /// Writes the piece's candidates, sorted by key.

@@ -51,12 +51,6 @@ impl Frontier {
         let row = |id: u64| (id.saturating_sub(self.first_id) as usize).min(self.circuits.len());
         self.rows = row(ids.start)..row(ids.end);
     }
-
-    /// Returns the selected rows, at most `most` at once.
-    pub(super) fn batches(&self, most: usize) -> impl Iterator<Item = Range<usize>> + use<> {
-        let Range { start, end } = self.rows;
-        (start..end).step_by(most).map(move |start| start..end.min(start + most))
-    }
 }
 
 impl CorpusFile {

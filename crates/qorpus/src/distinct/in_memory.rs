@@ -1,13 +1,15 @@
 //! Levels that fit in memory: only the corpus is written. Candidates are grouped by key and
 //! survivors by origin, so that each group is merged or sorted in a core's cache.
 
-use crate::distinct::candidate::{Candidate, CompactCandidate, KeyRanges, PackedShortest, Shortest};
+use crate::distinct::candidate::{Candidate, CompactCandidate, PackedShortest, Shortest};
+use crate::distinct::candidate_groups::{CandidateGroups, CandidateWriter, GroupedCandidates};
 use crate::distinct::commit::{ORDERED_PARENTS, RecordPieces};
 use crate::distinct::context::Context;
 use crate::distinct::dedup::DedupTable;
-use crate::distinct::expand::PieceSink;
+use crate::distinct::expand::{Expand, PieceSink};
 use crate::distinct::external::{OlderLevels, PARTS};
-use crate::distinct::grouped_rows::{BLOCK_ROWS, GroupWriter, GroupedRows, WrittenRows};
+use crate::distinct::frontier::Frontier;
+use crate::distinct::grouped_rows::{BLOCK_ROWS, GroupedRows, WrittenRows};
 use crate::distinct::index_builder::IndexFill;
 use crate::distinct::job::{CANDIDATE_BYTES, Enumeration, Resources};
 use crate::distinct::parallel::parallel;
@@ -61,8 +63,7 @@ impl Resources<'_> {
 
 /// Returns the number of groups of the keys of this many candidates, a power of two.
 fn groups_of(candidates: u64) -> u64 {
-    let gc = std::env::var("GC").ok().and_then(|t| t.parse().ok()).unwrap_or(GROUP_CANDIDATES);
-    1 << (candidates / gc).clamp(PARTS, MAX_GROUPS).ilog2()
+    1 << (candidates / GROUP_CANDIDATES).clamp(PARTS, MAX_GROUPS).ilog2()
 }
 
 /// Returns the most origins of a group.
@@ -79,12 +80,12 @@ impl Enumeration<'_> {
         let bucketing = Bucketing { parents: ORDERED_PARENTS, buckets: groups.min(MAX_BUCKETS) };
         let pieces = next_level::pieces(&plan.sources, ORDERED_PARENTS);
         let all: Vec<usize> = (0..pieces.len()).collect();
-        let (ranges, rows) = (context.key_ranges(groups), GroupedRows::new(areas, groups as usize));
-        let sink = GroupSink { resources: &self.resources, ranges, rows };
+        let grouped = CandidateGroups::new(areas, context.key_ranges(groups));
+        let sink = GroupSink { resources: &self.resources, groups: grouped };
         if !self.expand_pieces(&pieces, &all, &sink)? {
             return Ok(None);
         }
-        let candidates = GroupedCandidates { ranges, rows: sink.rows.written() };
+        let candidates = sink.groups.written();
         let Some(survivors) = self.merge_in_memory(plan, &candidates, bucketing.buckets, older)? else {
             return Ok(None);
         };
@@ -94,7 +95,7 @@ impl Enumeration<'_> {
         let mut level = plan.level;
         let mut first_ids = vec![level.first_id];
         for piece in 0..pieces.len() {
-            level.records += survivors.of(&origins(piece)).count() as u64;
+            level.records += survivors.count(&origins(piece)) as u64;
             first_ids.push(level.first_id + level.records);
         }
         self.begin_records(&level)?;
@@ -162,11 +163,11 @@ impl Resources<'_> {
         table: &mut DedupTable,
         SortBuffer { rows, spare }: &mut SortBuffer,
     ) -> Result<()> {
-        let (ranges, letters) = (candidates.ranges, self.context.letter_count());
+        let ranges = candidates.ranges;
         let range = ranges.with_margin(group);
         rows.clear();
         if ranges.tolerance.distinct == 0 {
-            table.merge(candidates.rows.of(group as usize), letters);
+            table.merge(candidates.of(group));
             for &older in older {
                 self.visit_keys(older, range, |key| {
                     table.drop_known(key);
@@ -176,12 +177,7 @@ impl Resources<'_> {
             rows.extend(table.survivors(range.start, ranges.common_zeros()));
             return Ok(());
         }
-        let last = range.end.map_or(ranges.count - 1, |end| ranges.of(end - 1));
-        for near in ranges.of(range.start)..=last {
-            let near = candidates.rows.of(near as usize).flatten();
-            let within = near.filter(|row| range.contains(row.key[0]));
-            rows.extend(within.map(|row| row.candidate(letters)));
-        }
+        rows.extend(candidates.within(range));
         sort_by_key(rows, range.start, ranges.common_zeros(), spare);
         self.dedup(rows, range, older)?;
         // Candidates of the margin belong to other groups.
@@ -190,39 +186,32 @@ impl Resources<'_> {
     }
 }
 
-/// The candidates of a level, grouped by key.
-struct GroupedCandidates<'a> {
-    ranges: KeyRanges,
-    rows: WrittenRows<'a, CompactCandidate>,
-}
-
-/// A writer of candidates to groups of their keys.
+/// A taker of candidates that groups them by key.
 struct GroupSink<'a> {
     resources: &'a Resources<'a>,
-    ranges: KeyRanges,
-    rows: GroupedRows<'a, CompactCandidate>,
+    groups: CandidateGroups<'a>,
 }
 
 impl<'a> PieceSink for GroupSink<'a> {
-    type Piece = GroupWriter<'a, CompactCandidate>;
+    type Piece = CandidateWriter<'a>;
 
     fn begin(&self, _max_candidates: usize, _buffer: &mut SortBuffer) -> Self::Piece {
-        self.rows.writer()
+        self.groups.writer()
     }
 
-    fn add(&self, writer: &mut Self::Piece, rows: &mut Vec<Candidate>) -> Result<()> {
-        for candidate in &*rows {
-            let group = self.ranges.of(candidate.key[0]) as usize;
-            let pushed = writer.push(group, CompactCandidate::new(candidate));
-            pushed.map_err(|error| self.resources.no_memory(error))?;
-        }
-        rows.clear();
-        Ok(())
+    fn expand(
+        &self,
+        writer: &mut Self::Piece,
+        expander: &mut dyn Expand,
+        frontier: &Frontier,
+        letters: u32,
+        _buffer: &mut SortBuffer,
+    ) -> Result<usize> {
+        expander.expand_grouped(frontier, letters, writer)
     }
 
     fn end(&self, _number: usize, writer: Self::Piece, _buffer: &mut SortBuffer) -> Result<()> {
-        self.rows.give_back(writer);
-        Ok(())
+        self.groups.give_back(writer).map_err(|error| self.resources.no_memory(error))
     }
 }
 
@@ -255,6 +244,12 @@ impl OriginGroups {
         let first = self.first + ((group as u64) << self.shift);
         first..first + (1 << self.shift)
     }
+
+    /// Returns whether a group has no other origins, as nearly all do.
+    fn is_within(self, group: usize, origins: &Range<u64>) -> bool {
+        let Range { start, end } = self.origins(group);
+        start >= origins.start && end <= origins.end
+    }
 }
 
 /// The survivors of a level, grouped by origin.
@@ -264,21 +259,27 @@ struct Survivors<'a> {
 }
 
 impl Survivors<'_> {
-    /// Returns the survivors with these origins.
-    fn of(&self, origins: &Range<u64>) -> impl Iterator<Item = Shortest> {
-        self.groups.with(origins).flat_map(|group| self.of_group(group, origins))
-    }
-
-    fn of_group(&self, group: usize, origins: &Range<u64>) -> impl Iterator<Item = Shortest> {
-        let rows = self.rows.of(group).flatten().map(Shortest::unpack);
-        rows.filter(|row| origins.contains(&row.origin))
+    /// Returns the number of survivors with these origins.
+    fn count(&self, origins: &Range<u64>) -> usize {
+        let is_counted = |row: &&PackedShortest| origins.contains(&Shortest::unpack(row).origin);
+        let in_group = |group| match self.groups.is_within(group, origins) {
+            true => self.rows.of(group).map(<[_]>::len).sum(),
+            false => self.rows.of(group).flatten().filter(is_counted).count(),
+        };
+        self.groups.with(origins).map(in_group).sum()
     }
 
     /// Appends the survivors with these origins, sorted by origin.
     fn append_sorted(&self, origins: &Range<u64>, SortBuffer { rows, spare }: &mut SortBuffer<Shortest>) {
         for group in self.groups.with(origins) {
             let start = rows.len();
-            rows.extend(self.of_group(group, origins));
+            for part in self.rows.of(group) {
+                let part = part.iter().map(Shortest::unpack);
+                match self.groups.is_within(group, origins) {
+                    true => rows.extend(part),
+                    false => rows.extend(part.filter(|row| origins.contains(&row.origin))),
+                }
+            }
             sort_by_origin(&mut rows[start..], &self.groups.origins(group), |row| row.origin, spare);
         }
     }

@@ -15,7 +15,6 @@ use crate::distinct::sorted_file::SortedFile;
 use crate::distinct::spill::{SpillDirectory, keys_name};
 use crate::error::{Error, Result};
 use crate::tables::levels::{self, Level};
-use qorpus_core::BATCH_LANES;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -99,13 +98,7 @@ impl Enumeration<'_> {
             let max_candidates = (ids.end - ids.start) as usize * letters.count_ones() as usize;
             let mut piece = sink.begin(max_candidates, buffer);
             corpus.visit_frontier(ids, frontier, Frontier::decode, |frontier| {
-                let mut new = 0;
-                for rows in frontier.batches(BATCH_LANES) {
-                    let before = buffer.rows.len();
-                    expander.expand(frontier, rows, letters, &mut buffer.rows)?;
-                    new += buffer.rows.len() - before;
-                    sink.add(&mut piece, &mut buffer.rows)?;
-                }
+                let new = sink.expand(&mut piece, &mut **expander, frontier, letters, buffer)?;
                 candidates.fetch_add(new as u64, Ordering::Relaxed);
                 done.fetch_add(frontier.rows.len() as u64, Ordering::Relaxed);
                 Ok(())

@@ -10,6 +10,7 @@
 //! (`in_memory`), and other machines may compute its candidates (`remote`, `partition`, `worker`).
 
 pub(crate) mod candidate;
+pub(crate) mod candidate_groups;
 pub(crate) mod commit;
 pub(crate) mod context;
 pub(crate) mod dedup;

@@ -24,15 +24,13 @@ pub(super) fn sort_by_key(
 /// The first half of a key, spread over all numbers, and the place of its row.
 pub(super) type KeyPlace = (u64, u32);
 
-/// Sorts the places of rows by key. The first halves of keys less `start` have `common_zeros` leading
-/// zeros.
-pub(super) fn sort_places(
-    places: &mut [KeyPlace],
-    rows: &[Candidate],
-    spare: &mut Vec<KeyPlace>,
-) {
-    let second_half = |&(_, place): &KeyPlace| rows[place as usize].key[1];
-    sort(places, spare, |&(half, _)| half, |place| (place.0, second_half(place)));
+/// Sorts the places of rows by key.
+pub(super) fn sort_places(places: &mut [KeyPlace], rows: &[Candidate], spare: &mut Vec<KeyPlace>) {
+    sort(places, spare, |&(half, _)| half, |&(half, _)| half);
+    if !places.is_sorted_by(|one, next| one.0 < next.0) {
+        // Some first halves are equal.
+        places.sort_by_key(|&(_, place)| rows[place as usize].key);
+    }
 }
 
 /// Sorts rows by origin; all of them are in `origins`.
@@ -60,7 +58,7 @@ fn sort<T: Copy + Default, K: Ord>(
     prefix: impl Fn(&T) -> u64,
     key: impl Fn(&T) -> K,
 ) {
-    let bits = (rows.len() / 2).max(1).ilog2();
+    let bits = rows.len().max(1).ilog2();
     let leading = |prefix: u64, bits: u32| prefix.checked_shr(u64::BITS - bits).unwrap_or(0) as usize;
     let mut ends = Vec::new();
     if bits <= MAX_PASS_BITS {
@@ -71,8 +69,10 @@ fn sort<T: Copy + Default, K: Ord>(
         sort_groups(rows, &ends, &key);
         return;
     }
-    let first = (bits - 1).div_ceil(2).min(MAX_PASS_BITS);
-    let second = (bits - 1 - first).min(MAX_PASS_BITS);
+    // Groups of a few rows: more passes, or less even ones, take longer.
+    let bits = bits - 2;
+    let first = bits.div_ceil(2).min(MAX_PASS_BITS);
+    let second = (bits - first).min(MAX_PASS_BITS);
     spare.resize(rows.len(), T::default());
     let spare = &mut spare[..];
     let mut inner_ends = Vec::new();

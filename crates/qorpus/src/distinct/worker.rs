@@ -73,10 +73,10 @@ impl RemoteWorker {
                 .map_err(|_| Error::Rows("a checksum of circuits does not match"))?;
             frontier.select(&ids);
             if letters > 0 {
-                expander.expand(&frontier, frontier.rows.clone(), letters, &mut buffer.rows)?;
+                expander.expand(&frontier, letters, &mut buffer.rows)?;
             }
             if is_known {
-                expander.expand(&frontier, frontier.rows.clone(), 0, &mut known)?;
+                expander.expand(&frontier, 0, &mut known)?;
             }
             let held = (buffer.rows.len() + known.len()) as u64;
             if held >= self.partition.max_candidates || number + 1 == parcels.len() {
