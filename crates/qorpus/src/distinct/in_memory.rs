@@ -51,7 +51,8 @@ impl Resources<'_> {
         let piece = ORDERED_PARENTS * letters * CANDIDATE_BYTES;
         let of_threads = self.jobs as u64 * (keys + origins + piece);
         let rows = candidates + groups_of(candidates) * BLOCK_ROWS as u64;
-        let fit_in_places = rows <= u32::MAX.into();
+        // Half of all places: survivors have blocks of other groups.
+        let fit_in_places = rows <= u64::from(u32::MAX / 2);
         fit_in_places && candidates * CANDIDATE_AND_SURVIVOR_BYTES <= self.memory.saturating_sub(of_threads)
     }
 
