@@ -95,6 +95,7 @@ impl Circuits {
     ///
     /// # Panics
     /// If there is no circuit with this index.
+    #[inline]
     pub fn get(&self, index: usize) -> &[u16] {
         let start = if index == 0 { 0 } else { self.ends[index - 1] };
         &self.letters[start..self.ends[index]]
@@ -186,6 +187,14 @@ impl Circuits {
     /// Appends a circuit.
     pub fn push(&mut self, letters: impl IntoIterator<Item = u16>) {
         self.letters.extend(letters);
+        self.ends.push(self.letters.len());
+    }
+
+    /// Appends a circuit with one more letter behind it.
+    #[inline]
+    pub fn push_longer(&mut self, letters: &[u16], last: u16) {
+        self.letters.extend_from_slice(letters);
+        self.letters.push(last);
         self.ends.push(self.letters.len());
     }
 

@@ -13,8 +13,9 @@ type Lanes = [u32; BATCH_LANES];
 pub struct BinaryProducts {
     shape: Shape,
     columns: Vec<Lanes>,
-    /// The packed bits of each matrix, the low and the high half.
+    /// The packed bits of each matrix, the low and the high half, unless they are outdated.
     bits: [[u64; BATCH_LANES]; 2],
+    is_outdated: bool,
     /// The packed bits of each product, or its columns if they do not fit.
     product: Product,
 }
@@ -33,7 +34,8 @@ impl BinaryProducts {
             true => Product::Bits(Box::new([[0; BATCH_LANES]; 2])),
             false => Product::Columns(columns.clone()),
         };
-        let mut batch = BinaryProducts { shape, columns, bits: [[0; BATCH_LANES]; 2], product };
+        let mut batch =
+            BinaryProducts { shape, columns, bits: [[0; BATCH_LANES]; 2], is_outdated: true, product };
         (0..BATCH_LANES).for_each(|lane| batch.set(lane, &shape.identity()));
         batch
     }
@@ -46,16 +48,16 @@ impl BinaryProducts {
         for (lanes, &column) in self.columns.iter_mut().zip(&matrix.columns) {
             lanes[lane] = column;
         }
-        if self.shape.fits_in_key() {
-            let bits = self.shape.packed(matrix);
-            (self.bits[0][lane], self.bits[1][lane]) = (bits as u64, (bits >> 64) as u64);
-        }
+        self.is_outdated = true;
     }
 
     /// Calls `emit` with each lane whose bit is set in `lanes` and with the key of the product of
     /// the letter and the matrix in that lane.
     pub(crate) fn products(&mut self, letter: &ColumnSums, lanes: u32, mut emit: impl FnMut(usize, u128)) {
         const { assert!(BATCH_LANES == u32::BITS as usize) }
+        if std::mem::take(&mut self.is_outdated) && self.shape.fits_in_key() {
+            InstructionSet::best().run(Pack(self));
+        }
         InstructionSet::best().run(Act { letter, batch: self });
         let mut left = lanes;
         while left > 0 {
@@ -85,7 +87,7 @@ struct Act<'a> {
 impl SimdTask for Act<'_> {
     #[inline(always)]
     fn run<const SET: u8>(self) {
-        let Act { letter, batch: BinaryProducts { shape, columns, bits, product } } = self;
+        let Act { letter, batch: BinaryProducts { shape, columns, bits, product, .. } } = self;
         let width = shape.column_bits();
         match product {
             Product::Bits(next) => **next = *bits,
@@ -100,22 +102,41 @@ impl SimdTask for Act<'_> {
             match product {
                 Product::Columns(next) => next[place] = sum,
                 Product::Bits(bits) => {
-                    let [low, high] = &mut **bits;
-                    let (column, shift) = (&columns[place], width * place);
-                    // A column may begin in the low half and end in the high one.
-                    for lane in 0..BATCH_LANES {
-                        let change = u64::from(sum[lane] ^ column[lane]);
-                        if shift < 64 {
-                            low[lane] ^= change << shift;
-                        }
-                        if shift >= 64 {
-                            high[lane] ^= change << (shift - 64);
-                        } else if shift > 32 {
-                            high[lane] ^= change >> (64 - shift);
-                        }
-                    }
+                    (0..BATCH_LANES).for_each(|lane| sum[lane] ^= columns[place][lane]);
+                    change(bits, width * place, &sum);
                 }
             }
+        }
+    }
+}
+
+/// The packing of the columns of a batch.
+struct Pack<'a>(&'a mut BinaryProducts);
+
+impl SimdTask for Pack<'_> {
+    #[inline(always)]
+    fn run<const SET: u8>(self) {
+        let BinaryProducts { shape, columns, bits, .. } = self.0;
+        *bits = [[0; BATCH_LANES]; 2];
+        for (place, column) in columns.iter().enumerate() {
+            change(bits, shape.column_bits() * place, column);
+        }
+    }
+}
+
+/// Adds columns to packed bits from bit `shift` on.
+#[inline(always)]
+fn change([low, high]: &mut [[u64; BATCH_LANES]; 2], shift: usize, columns: &Lanes) {
+    // A column may begin in the low half and end in the high one.
+    for lane in 0..BATCH_LANES {
+        let column = u64::from(columns[lane]);
+        if shift < 64 {
+            low[lane] ^= column << shift;
+        }
+        if shift >= 64 {
+            high[lane] ^= column << (shift - 64);
+        } else if shift > 32 {
+            high[lane] ^= column >> (64 - shift);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::alphabet::Alphabet;
 use crate::arithmetic::Equivalence;
-use crate::binary::matrix::{BinaryMatrix, Kind, Shape};
+use crate::binary::matrix::{BinaryMatrix, Kind, MAX_COLUMNS, Shape};
 use crate::circuit::Circuits;
 use crate::clifford::Clifford;
 use crate::error::{Error, Result};
@@ -187,9 +187,31 @@ impl ColumnSums {
 
     /// Lets the letter act.
     pub(crate) fn act(&self, matrix: &mut BinaryMatrix) {
-        let old = matrix.columns;
-        for (place, summands) in self.sums() {
-            matrix.columns[place] = summands.fold(0, |sum, summand| sum ^ old[summand]);
+        // Each length of its own, so that the loops have no branches: letters change too often for
+        // them to be predicted. No gate changes five columns.
+        match self.len {
+            1 => self.act_on::<1>(matrix),
+            2 => self.act_on::<2>(matrix),
+            3 => self.act_on::<3>(matrix),
+            4 => self.act_on::<4>(matrix),
+            _ => self.act_on::<MAX_PLACES>(matrix),
+        }
+    }
+
+    /// Lets the letter act, which changes `N` columns.
+    #[inline(always)]
+    fn act_on<const N: usize>(&self, matrix: &mut BinaryMatrix) {
+        let columns = &mut matrix.columns;
+        let mut old = [0; N];
+        for (old, &place) in old.iter_mut().zip(&self.places) {
+            *old = columns[usize::from(place) % MAX_COLUMNS];
+        }
+        for (&place, &summands) in self.places[..N].iter().zip(&self.summands) {
+            let mut sum = 0;
+            for (bit, column) in old.iter().enumerate() {
+                sum ^= column & u32::from(summands >> bit & 1).wrapping_neg();
+            }
+            columns[usize::from(place) % MAX_COLUMNS] = sum;
         }
     }
 }

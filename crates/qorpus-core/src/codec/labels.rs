@@ -62,7 +62,12 @@ fn pack_integers(values: &[i64], present: &[bool], records: usize, out: &mut Vec
     };
     let mut above: Vec<u64> = given().map(above).collect();
     above.resize(records, 0);
-    let width = match above.iter().max().copied().unwrap_or(0) {
+    pack_above(base, above.iter().copied(), out);
+}
+
+/// Appends a base, a width in bytes, and the values above the base in that width.
+fn pack_above(base: i64, above: impl Iterator<Item = u64> + Clone, out: &mut Vec<u8>) {
+    let width = match above.clone().max().unwrap_or(0) {
         0 => 0,
         1..=0xff => 1,
         0x100..=0xffff => 2,
@@ -75,11 +80,22 @@ fn pack_integers(values: &[i64], present: &[bool], records: usize, out: &mut Vec
     // each value.
     match width {
         0 => {}
-        1 => out.extend(above.iter().map(|&above| above as u8)),
-        2 => above.iter().for_each(|&above| out.extend_from_slice(&(above as u16).to_le_bytes())),
-        4 => above.iter().for_each(|&above| out.extend_from_slice(&(above as u32).to_le_bytes())),
-        _ => above.iter().for_each(|above| out.extend_from_slice(&above.to_le_bytes())),
+        1 => out.extend(above.map(|above| above as u8)),
+        2 => above.for_each(|above| out.extend_from_slice(&(above as u16).to_le_bytes())),
+        4 => above.for_each(|above| out.extend_from_slice(&(above as u32).to_le_bytes())),
+        _ => above.for_each(|above| out.extend_from_slice(&above.to_le_bytes())),
     }
+}
+
+/// Appends a label that all records have, as [`encode`] does.
+pub(crate) fn encode_numbers(name: &str, values: &[u32], out: &mut Vec<u8>) {
+    out.push(name.len() as u8);
+    out.extend_from_slice(name.as_bytes());
+    out.push(0);
+    out.resize(out.len() + values.len() / 8, u8::MAX);
+    out.extend((!values.len().is_multiple_of(8)).then(|| (1 << (values.len() % 8)) - 1));
+    let base = values.iter().min().copied().unwrap_or(0);
+    pack_above(base.into(), values.iter().map(|value| (value - base).into()), out);
 }
 
 /// The encoded labels of a chunk, decoded on demand.
@@ -193,6 +209,7 @@ impl<'a> PackedLabels<'a> {
 }
 
 /// Returns the integer at `row`, as [`pack_integers`] wrote it.
+#[inline]
 fn integer(base: i64, width: usize, values: &[u8], row: usize) -> i64 {
     // A copy of a length that is not known at compile time would be a call.
     let bytes = &values[row * width..][..width];
@@ -243,6 +260,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn numbers_are_encoded_as_integers(
+            values in prop::collection::vec(prop_oneof![0..3u32, 0..300u32, any::<u32>()], 1..40),
+        ) {
+            let mut labels = Labels::default();
+            let integers = values.iter().copied().map(i64::from).collect();
+            labels.extend(values.len(), &[("some", LabelColumn::Integers(integers))]).unwrap();
+            let mut bytes = Vec::new();
+            encode_numbers("some", &values, &mut bytes);
+            prop_assert_eq!(bytes, encode(&labels, 0..values.len()));
+        }
+
         #[test]
         fn any_labels_come_back(rows in prop::collection::vec(
             (prop::option::of(any::<i64>()), prop::option::of(any::<f64>().prop_filter("NaN differs", |x| !x.is_nan())), prop::option::of(".{0,5}")), 0..40,

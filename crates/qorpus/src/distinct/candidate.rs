@@ -1,5 +1,6 @@
 //! Candidates: products of known unitaries and one more letter, and the ranges of their keys.
 
+use bytemuck::{Pod, Zeroable};
 use qorpus_core::Tolerance;
 use std::ops::Range;
 
@@ -25,30 +26,54 @@ pub(super) struct Shortest {
     pub(super) last: u32,
 }
 
-/// A candidate of one circuit in fewer bytes: its last letter follows from its origin.
-#[derive(Debug, Clone, Copy)]
+/// A candidate of one circuit in fewer bytes.
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
 pub(super) struct CompactCandidate {
     pub(super) key: [u64; 2],
-    origin: u64,
+    /// The origin, and above it the last letter, so that it need not be divided by the number of
+    /// letters.
+    origin_and_letter: u64,
     circuits: u32,
     first: u32,
 }
 
+/// The bits of an origin, of which files have six bytes.
+const ORIGIN_BITS: u32 = 48;
+
 impl CompactCandidate {
+    #[inline(always)]
     pub(super) fn new(&Candidate { key, shortest }: &Candidate) -> CompactCandidate {
-        let Shortest { origin, circuits, first, .. } = shortest;
-        CompactCandidate { key, origin, circuits, first }
+        let Shortest { origin, circuits, first, last } = shortest;
+        let letter = u64::from(last.trailing_zeros());
+        CompactCandidate { key, origin_and_letter: origin | letter << ORIGIN_BITS, circuits, first }
     }
 
-    /// Returns the candidate, for an alphabet of this many letters.
+    /// Returns the candidate.
     #[inline]
-    pub(super) fn candidate(&self, letters: u64) -> Candidate {
-        let CompactCandidate { key, origin, circuits, first } = *self;
-        Candidate { key, shortest: Shortest { origin, circuits, first, last: 1 << (origin % letters) } }
+    pub(super) fn candidate(&self) -> Candidate {
+        let CompactCandidate { key, origin_and_letter, circuits, first } = *self;
+        let origin = origin_and_letter & ((1 << ORIGIN_BITS) - 1);
+        let last = 1 << (origin_and_letter >> ORIGIN_BITS);
+        Candidate { key, shortest: Shortest { origin, circuits, first, last } }
     }
 }
 
+/// The numbers of a [`Shortest`] without gaps, as memory for rows holds them.
+pub(super) type PackedShortest = [u64; 3];
+
 impl Shortest {
+    #[inline]
+    pub(super) fn pack(&self) -> PackedShortest {
+        let &Shortest { origin, circuits, first, last } = self;
+        [origin, u64::from(circuits) << 32 | u64::from(first), last.into()]
+    }
+
+    #[inline]
+    pub(super) fn unpack(&[origin, counted, last]: &PackedShortest) -> Shortest {
+        Shortest { origin, circuits: (counted >> 32) as u32, first: counted as u32, last: last as u32 }
+    }
+
     /// Adds other circuits of the same unitary.
     #[inline]
     pub(super) fn merge(&mut self, other: &Shortest) {

@@ -139,15 +139,11 @@ impl Context {
             let end = frontier.first_id + frontier.rows.end as u64;
             while let Some(row) = survivors.get(next).filter(|row| row.origin / letters < end) {
                 let parent = frontier.circuits.get((row.origin / letters - frontier.first_id) as usize);
-                circuits.push(parent.iter().copied().chain([(row.origin % letters) as u16]));
+                circuits.push_longer(parent, (row.origin % letters) as u16);
                 next += 1;
                 if circuits.len() as u64 == self.recipe.chunk_records() {
-                    chunks.push(self.chunk(
-                        first_id + start as u64,
-                        &circuits,
-                        &survivors[start..next],
-                        cost,
-                    )?);
+                    let first_id = first_id + start as u64;
+                    chunks.push(self.chunk(first_id, &circuits, &survivors[start..next], cost));
                     circuits.clear();
                     start = next;
                 }
@@ -155,7 +151,7 @@ impl Context {
             Ok(())
         })?;
         if !circuits.is_empty() {
-            chunks.push(self.chunk(first_id + start as u64, &circuits, &survivors[start..next], cost)?);
+            chunks.push(self.chunk(first_id + start as u64, &circuits, &survivors[start..next], cost));
         }
         Ok(chunks)
     }

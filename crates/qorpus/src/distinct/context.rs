@@ -128,13 +128,11 @@ impl Context {
         circuits: &Circuits,
         survivors: &[Shortest],
         cost: u32,
-    ) -> Result<Chunk> {
-        let cost = self.has_costs().then_some(cost);
-        let labels = labels::labels(self.recipe.alphabet(), circuits, survivors, cost)?;
+    ) -> Chunk {
         let mut chunk = Chunk::default();
         self.codec.encode(first_id, circuits, &[], &mut chunk);
-        self.codec.encode_labels(&labels, 0..circuits.len(), &mut chunk);
-        Ok(chunk)
+        labels::encode(self, circuits, survivors, self.has_costs().then_some(cost), &mut chunk);
+        chunk
     }
 }
 

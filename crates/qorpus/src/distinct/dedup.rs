@@ -1,6 +1,7 @@
 //! Deduplication: merging candidates of equal unitaries, and dropping those of earlier levels.
 
 use crate::distinct::candidate::{Candidate, CompactCandidate};
+use crate::distinct::radix_sort::{KeyPlace, sort_places};
 use qorpus_core::Tolerance;
 
 /// A candidate, by its origin, that neither equals another one nor clearly differs from it.
@@ -15,38 +16,81 @@ pub(super) type Judgement<T> = std::result::Result<T, Ambiguous>;
 pub(super) struct DedupTable {
     /// One more than the index of a candidate, or 0.
     slots: Vec<u32>,
+    merged: Vec<Candidate>,
+    places: Vec<KeyPlace>,
+    spare: Vec<KeyPlace>,
 }
 
+/// The fewest slots of a table.
+const MIN_SLOTS: usize = 1 << 8;
+
 impl DedupTable {
-    /// Appends the merged candidates to `out`, which is empty.
-    pub(super) fn dedup<'c>(
-        &mut self,
-        candidates: impl Iterator<Item = &'c [CompactCandidate]> + Clone,
-        letters: u64,
-        out: &mut Vec<Candidate>,
-    ) {
-        let max_len = candidates.clone().map(<[CompactCandidate]>::len).sum::<usize>();
-        let mask = (2 * max_len).next_power_of_two() - 1;
-        self.slots.clear();
-        self.slots.resize(mask + 1, 0);
-        for candidate in candidates.flatten() {
-            let candidate = candidate.candidate(letters);
-            // The second half: all first halves begin alike.
-            let mut at = candidate.key[1] as usize & mask;
-            loop {
-                let slot = &mut self.slots[at];
-                let Some(known) = (*slot as usize).checked_sub(1) else {
-                    out.push(candidate);
-                    *slot = out.len() as u32;
-                    break;
-                };
-                if out[known].key == candidate.key {
-                    out[known].shortest.merge(&candidate.shortest);
-                    break;
+    /// Replaces the contents by these candidates, merged.
+    pub(super) fn merge<'c>(&mut self, candidates: impl Iterator<Item = &'c [CompactCandidate]>) {
+        self.merged.clear();
+        self.set_slots(self.slots.len().max(MIN_SLOTS));
+        for candidates in candidates {
+            // Now, because all of them may be new.
+            let needed = 2 * (self.merged.len() + candidates.len());
+            if needed > self.slots.len() {
+                self.set_slots(needed.next_power_of_two());
+            }
+            for candidate in candidates {
+                let candidate = candidate.candidate();
+                match self.place(candidate.key) {
+                    Ok(known) => self.merged[known].shortest.merge(&candidate.shortest),
+                    Err(slot) => {
+                        self.merged.push(candidate);
+                        self.slots[slot] = self.merged.len() as u32;
+                    }
                 }
-                at = (at + 1) & mask;
             }
         }
+    }
+
+    /// Sets the number of slots, a power of two, and fills them.
+    fn set_slots(&mut self, slots: usize) {
+        self.slots.clear();
+        self.slots.resize(slots, 0);
+        for place in 0..self.merged.len() {
+            if let Err(slot) = self.place(self.merged[place].key) {
+                self.slots[slot] = place as u32 + 1;
+            }
+        }
+    }
+
+    /// Returns the place of the candidate with this key, or the free slot for it.
+    #[inline]
+    fn place(&self, key: [u64; 2]) -> std::result::Result<usize, usize> {
+        let mask = self.slots.len() - 1;
+        // The second half: all first halves begin alike.
+        let mut slot = key[1] as usize & mask;
+        while let Some(known) = (self.slots[slot] as usize).checked_sub(1) {
+            if self.merged[known].key == key {
+                return Ok(known);
+            }
+            slot = (slot + 1) & mask;
+        }
+        Err(slot)
+    }
+
+    /// Drops the candidate with this key of an earlier level.
+    #[inline]
+    pub(super) fn drop_known(&mut self, key: [u64; 2]) {
+        if let Ok(known) = self.place(key) {
+            self.merged[known].shortest.circuits = 0;
+        }
+    }
+
+    /// Returns the merged candidates that were not dropped, sorted by key. Their first halves less
+    /// `start` have `common_zeros` leading zeros.
+    pub(super) fn survivors(&mut self, start: u64, common_zeros: u32) -> impl Iterator<Item = &Candidate> {
+        let DedupTable { merged, places, spare, .. } = self;
+        places.clear();
+        let survivors = (0..).zip(&*merged).filter(|(_, candidate)| candidate.shortest.circuits > 0);
+        places.extend(survivors.map(|(place, row)| ((row.key[0] - start) << common_zeros, place)));
+        sort_places(places, merged, spare);
+        places.iter().map(|&(_, place)| &merged[place as usize])
     }
 }
 

@@ -4,6 +4,7 @@ use crate::corpus::corpus_file::CorpusFile;
 use crate::corpus::corpus_writer::CorpusWriter;
 use crate::distinct::candidate::Shortest;
 use crate::distinct::context::Context;
+use crate::distinct::grouped_rows::AreaPool;
 use crate::distinct::job::{Enumeration, Resources};
 use crate::distinct::progress::{EnumerateProgress, Reporter};
 use crate::distinct::recode::recode;
@@ -105,7 +106,7 @@ fn run(
     })?;
     let Some(spill) = spill else { return Err(Error::Defect("opening the corpus".into())) };
     let context = &context.of_file(writer.stored().check_seed);
-    let resources = Resources { path, context, jobs, memory, spill, stop };
+    let resources = Resources { path, context, jobs, memory, spill, areas: AreaPool::default(), stop };
     Enumeration { resources, writer, reporter: Reporter::new(callback) }.run(remote)
 }
 
@@ -168,7 +169,7 @@ impl Enumeration<'_> {
         let mut circuits = Circuits::default();
         circuits.push([]);
         let survivor = Shortest { origin: 0, circuits: 1, first: 0, last: 0 };
-        let chunk = context.chunk(0, &circuits, &[survivor], 0)?;
+        let chunk = context.chunk(0, &circuits, &[survivor], 0);
         let index = context.index(0, &level);
         let block = index.encode(0, &[(context.key_of_identity(), 0)]);
         self.writer.write(|transaction| {

@@ -3,7 +3,9 @@
 
 use crate::distinct::candidate::{Candidate, KeyRange, Shortest, halves};
 use crate::distinct::commit::{ORDERED_PARENTS, RecordPieces};
-use crate::distinct::dedup::{KnownKeySweep, dedup_sorted};
+use crate::distinct::dedup::{Judgement, KnownKeySweep, dedup_sorted};
+use crate::distinct::expand::{Expand, PieceSink};
+use crate::distinct::frontier::Frontier;
 use crate::distinct::index_builder::IndexFill;
 use crate::distinct::job::{Enumeration, Resources};
 use crate::distinct::parallel::parallel;
@@ -37,6 +39,52 @@ impl ExternalLevel<'_> {
     }
 }
 
+/// A writer of sorted runs of candidates.
+struct RunSink<'a> {
+    resources: &'a Resources<'a>,
+    /// The number of the level.
+    number: usize,
+}
+
+impl PieceSink for RunSink<'_> {
+    type Piece = ();
+
+    fn begin(&self, max_candidates: usize, buffer: &mut SortBuffer) {
+        buffer.rows.reserve(max_candidates);
+    }
+
+    fn expand(
+        &self,
+        _: &mut (),
+        expander: &mut dyn Expand,
+        frontier: &Frontier,
+        letters: u32,
+        buffer: &mut SortBuffer,
+    ) -> Result<usize> {
+        let before = buffer.rows.len();
+        expander.expand(frontier, letters, &mut buffer.rows)?;
+        Ok(buffer.rows.len() - before)
+    }
+
+    /// Writes the piece's candidates, sorted by key.
+    fn end(
+        &self,
+        piece: usize,
+        _: (),
+        SortBuffer { rows: candidates, spare }: &mut SortBuffer,
+    ) -> Result<()> {
+        let Resources { context, spill, .. } = self.resources;
+        sort_by_key(candidates, 0, 0, spare);
+        dedup_sorted(candidates, context.tolerance).map_err(|found| self.resources.ambiguous(found))?;
+        let parts = context.key_ranges(PARTS);
+        (0..PARTS).try_for_each(|part| {
+            let of_part = &candidates[parts.with_margin(part).of_sorted(candidates)];
+            let name = run_name(self.number, part, piece);
+            spill.write(&name, context.format, &context.format.full(), of_part)
+        })
+    }
+}
+
 impl Enumeration<'_> {
     /// Computes a level with files on disk, some of which may exist already; `None` if it was
     /// stopped.
@@ -47,6 +95,7 @@ impl Enumeration<'_> {
         older: OlderLevels<'_>,
     ) -> Result<Option<Level>> {
         let (number, resources) = (plan.number, &self.resources);
+        resources.areas.clear();
         let mut external = ExternalLevel { plan, bucketing, older: Some(older) };
         resources.spill.save_bucketing(number, external.bucketing)?;
         if external.bucketing.buckets == 0 {
@@ -123,19 +172,10 @@ impl Enumeration<'_> {
     /// Expands a level and writes each piece's candidates, sorted by key. False if it was stopped.
     fn spill_runs(&self, external: &ExternalLevel<'_>) -> Result<bool> {
         let (number, pieces, resources) = (external.plan.number, external.pieces(), &self.resources);
-        let Resources { context, spill, .. } = resources;
+        let spill = &resources.spill;
         let is_done = |piece: &usize| (0..PARTS).all(|part| spill.contains(&run_name(number, part, *piece)));
         let todo: Vec<usize> = (0..pieces.len()).filter(|piece| !is_done(piece)).collect();
-        let parts = context.key_ranges(PARTS);
-        let keep = |piece: usize, SortBuffer { rows: candidates, spare }: &mut SortBuffer| {
-            sort_by_key(candidates, 0, 0, spare);
-            dedup_sorted(candidates, context.tolerance).map_err(|found| resources.ambiguous(found))?;
-            (0..PARTS).try_for_each(|part| {
-                let of_part = &candidates[parts.with_margin(part).of_sorted(candidates)];
-                spill.write(&run_name(number, part, piece), context.format, &context.format.full(), of_part)
-            })
-        };
-        self.expand_pieces(&pieces, &todo, &keep, &mut |_, ()| Ok(()))
+        self.expand_pieces(&pieces, &todo, &RunSink { resources, number })
     }
 
     /// Merges the runs of a level into files of keys and files of survivors. False if it was
@@ -269,20 +309,32 @@ impl Resources<'_> {
         older: OlderLevels<'_>,
     ) -> Result<()> {
         dedup_sorted(candidates, self.context.tolerance).map_err(|found| self.ambiguous(found))?;
-        for &(level, Bucketing { buckets, .. }) in older {
-            let (mut sweep, ranges) =
-                (KnownKeySweep::new(candidates, self.context.tolerance), self.context.key_ranges(buckets));
-            let last = range.end.map_or(buckets - 1, |end| ranges.of(end - 1));
-            for bucket in ranges.of(range.start)..=last {
-                let (keys, mut met) = (self.keys(level, bucket)?, Ok(true));
-                keys.visit(keys.with_keys(range)?, |row| {
-                    met = sweep.meet(halves(row_format::key(row)));
-                    matches!(met, Ok(true))
-                })?;
-                met.map_err(|found| self.ambiguous(found))?;
-            }
+        for &older in older {
+            let mut sweep = KnownKeySweep::new(candidates, self.context.tolerance);
+            self.visit_keys(older, range, |key| sweep.meet(key))?;
         }
         candidates.retain(|row| row.shortest.circuits > 0);
+        Ok(())
+    }
+
+    /// Calls `meet` with the ascending keys of a level in a range, in each bucket until it returns
+    /// false.
+    pub(super) fn visit_keys(
+        &self,
+        (level, Bucketing { buckets, .. }): (usize, Bucketing),
+        range: KeyRange,
+        mut meet: impl FnMut([u64; 2]) -> Judgement<bool>,
+    ) -> Result<()> {
+        let ranges = self.context.key_ranges(buckets);
+        let last = range.end.map_or(buckets - 1, |end| ranges.of(end - 1));
+        for bucket in ranges.of(range.start)..=last {
+            let (keys, mut met) = (self.keys(level, bucket)?, Ok(true));
+            keys.visit(keys.with_keys(range)?, |row| {
+                met = meet(halves(row_format::key(row)));
+                matches!(met, Ok(true))
+            })?;
+            met.map_err(|found| self.ambiguous(found))?;
+        }
         Ok(())
     }
 }

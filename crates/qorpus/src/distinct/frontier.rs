@@ -43,7 +43,7 @@ impl Frontier {
         chunk: &ChunkRef<'_>,
     ) -> std::result::Result<(), Damage> {
         self.first_id = chunk.first_id;
-        codec.decode(chunk, &mut self.circuits)
+        codec.decode_unhashed(chunk, &mut self.circuits)
     }
 
     /// Selects the rows of the records `ids`.

@@ -1,53 +1,70 @@
-//! Levels that fit in memory: only the corpus is written. Candidates are grouped by key and then by
-//! origin, and sorted group by group in a core's cache.
+//! Levels that fit in memory: only the corpus is written. Candidates are grouped by key and
+//! survivors by origin, so that each group is merged or sorted in a core's cache.
 
-use crate::distinct::candidate::{Candidate, CompactCandidate, KeyRange, KeyRanges, Shortest};
+use crate::distinct::candidate::{Candidate, CompactCandidate, PackedShortest, Shortest};
+use crate::distinct::candidate_groups::{CandidateGroups, CandidateWriter, GroupedCandidates};
 use crate::distinct::commit::{ORDERED_PARENTS, RecordPieces};
 use crate::distinct::context::Context;
 use crate::distinct::dedup::DedupTable;
+use crate::distinct::expand::{Expand, PieceSink};
 use crate::distinct::external::{OlderLevels, PARTS};
+use crate::distinct::frontier::Frontier;
+use crate::distinct::grouped_rows::{BLOCK_ROWS, GroupedRows, WrittenRows};
 use crate::distinct::index_builder::IndexFill;
 use crate::distinct::job::{CANDIDATE_BYTES, Enumeration, Resources};
 use crate::distinct::parallel::parallel;
 use crate::distinct::progress::Phase;
-use crate::distinct::radix_sort::{Groups, SortBuffer, sort_by_key, sort_by_origin};
-use crate::distinct::row_format::{KEY_BYTES, ORIGIN_BYTES};
+use crate::distinct::radix_sort::{SortBuffer, sort_by_key, sort_by_origin};
+use crate::distinct::row_format::{KEY_BYTES, ORIGIN_BYTES, RowFormat};
 use crate::distinct::spill::{Bucketing, keys_name};
-use crate::error::Result;
+use crate::error::{Error, Result, io};
 use crate::tables::levels::Level;
 use crate::tables::next_level::{self, NextLevel};
 use std::ops::{Range, RangeInclusive};
-use std::sync::{PoisonError, RwLock};
 
 /// Candidates in a group: 40 bytes each when they are merged, and as much again to sort them.
 const GROUP_CANDIDATES: u64 = 1 << 12;
 
-/// The ends of more groups would not fit in the caches.
+/// The last rows of more groups would not fit in the caches.
 const MAX_GROUPS: u64 = 1 << 12;
 
 /// Groups of the origins of a piece that is sorted at once.
 const PIECE_GROUPS: u64 = 16;
 
-/// Ranges of keys that are merged at once: survivors of one fit in the memory of other ranges'
-/// candidates.
+/// Ranges of keys that are merged at once.
 const MAX_BUCKETS: u64 = 256;
 
 /// Bytes of a candidate before it is merged, as a survivor, and as a key for later levels.
 const CANDIDATE_AND_SURVIVOR_BYTES: u64 =
-    (size_of::<CompactCandidate>() + size_of::<Shortest>() + KEY_BYTES + ORIGIN_BYTES) as u64;
+    (size_of::<CompactCandidate>() + size_of::<PackedShortest>() + KEY_BYTES + ORIGIN_BYTES) as u64;
 
 impl Resources<'_> {
     /// Returns whether the candidates of a level fit in memory.
     pub(super) fn fits_in_memory(&self, plan: &NextLevel) -> bool {
         let letters = self.context.letter_count();
-        let origins = plan.origins(letters);
-        // Each bucket has an end of each group of origins; most groups may be empty.
-        let groups = (origins.end - origins.start) / group_origins(self.context);
-        let ends = MAX_BUCKETS * groups * size_of::<u32>() as u64;
-        let pieces = ORDERED_PARENTS * letters * CANDIDATE_BYTES * self.jobs as u64;
-        let candidates = self.context.max_candidates(plan) * CANDIDATE_AND_SURVIVOR_BYTES;
-        candidates + ends <= self.memory.saturating_sub(pieces)
+        let (origins, candidates) = (plan.origins(letters), self.context.max_candidates(plan));
+        // Each thread may use a block for a single row of a group; most groups of origins may be
+        // empty.
+        let keys = groups_of(candidates) * (BLOCK_ROWS * size_of::<CompactCandidate>()) as u64;
+        let origins = (origins.end - origins.start) / group_origins(self.context);
+        let origins = origins * (BLOCK_ROWS * size_of::<PackedShortest>()) as u64;
+        let piece = ORDERED_PARENTS * letters * CANDIDATE_BYTES;
+        let of_threads = self.jobs as u64 * (keys + origins + piece);
+        let rows = candidates + groups_of(candidates) * BLOCK_ROWS as u64;
+        // Half of all places: survivors have blocks of other groups.
+        let fit_in_places = rows <= u64::from(u32::MAX / 2);
+        fit_in_places && candidates * CANDIDATE_AND_SURVIVOR_BYTES <= self.memory.saturating_sub(of_threads)
     }
+
+    /// Returns the error of memory that the kernel does not give.
+    fn no_memory(&self, error: std::io::Error) -> Error {
+        io(self.path, "get memory for candidates (set a limit by --memory, memory= in Python)")(error)
+    }
+}
+
+/// Returns the number of groups of the keys of this many candidates, a power of two.
+fn groups_of(candidates: u64) -> u64 {
+    1 << (candidates / GROUP_CANDIDATES).clamp(PARTS, MAX_GROUPS).ilog2()
 }
 
 /// Returns the most origins of a group.
@@ -59,24 +76,27 @@ impl Enumeration<'_> {
     /// Computes a level in memory; `None` if it was stopped. A later run then starts the level
     /// over.
     pub(super) fn level_in_memory(&self, plan: &NextLevel, older: OlderLevels<'_>) -> Result<Option<Level>> {
-        let Resources { context, spill, .. } = &self.resources;
-        let groups = context.max_candidates(plan) / GROUP_CANDIDATES;
-        let groups = 1 << groups.clamp(PARTS, MAX_GROUPS).ilog2();
+        let Resources { context, spill, areas, .. } = &self.resources;
+        let groups = groups_of(context.max_candidates(plan));
         let bucketing = Bucketing { parents: ORDERED_PARENTS, buckets: groups.min(MAX_BUCKETS) };
         let pieces = next_level::pieces(&plan.sources, ORDERED_PARENTS);
-        let mut candidates = GroupedCandidates::new(context.key_ranges(groups));
-        if !self.expand_in_memory(&pieces, &mut candidates)? {
+        let all: Vec<usize> = (0..pieces.len()).collect();
+        let grouped = CandidateGroups::new(areas, context.key_ranges(groups));
+        let sink = GroupSink { resources: &self.resources, groups: grouped };
+        if !self.expand_pieces(&pieces, &all, &sink)? {
             return Ok(None);
         }
-        let Some(survivors) = self.merge_in_memory(plan, candidates, bucketing.buckets, older)? else {
+        let candidates = sink.groups.written();
+        let Some(survivors) = self.merge_in_memory(plan, &candidates, bucketing.buckets, older)? else {
             return Ok(None);
         };
+        drop(candidates);
         spill.set_bucketing(plan.number, bucketing);
         let origins = |piece: usize| context.origins(&pieces[piece].0);
         let mut level = plan.level;
         let mut first_ids = vec![level.first_id];
         for piece in 0..pieces.len() {
-            level.records += survivors.count(&origins(piece));
+            level.records += survivors.count(&origins(piece)) as u64;
             first_ids.push(level.first_id + level.records);
         }
         self.begin_records(&level)?;
@@ -92,169 +112,176 @@ impl Enumeration<'_> {
         self.finish(plan.number, level).map(Some)
     }
 
-    fn expand_in_memory(
-        &self,
-        pieces: &[(Range<u64>, u32)],
-        candidates: &mut GroupedCandidates,
-    ) -> Result<bool> {
-        let all: Vec<usize> = (0..pieces.len()).collect();
-        let GroupedCandidates { ranges, part_groups, .. } = *candidates;
-        let keep = |_, SortBuffer { rows, .. }: &mut SortBuffer| {
-            let group = |candidate: &Candidate| ranges.of(candidate.key[0]) as usize;
-            Ok(Groups::parts(rows, ranges.count as usize, part_groups, group, CompactCandidate::new))
-        };
-        let mut finish = |_, piece| {
-            candidates.add(piece);
-            Ok(())
-        };
-        self.expand_pieces(pieces, &all, &keep, &mut finish)
-    }
-
     /// Merges candidates and keeps the survivors' keys; `None` if it was stopped.
-    fn merge_in_memory(
-        &self,
+    fn merge_in_memory<'a>(
+        &'a self,
         plan: &NextLevel,
-        candidates: GroupedCandidates,
+        candidates: &GroupedCandidates<'_>,
         buckets: u64,
         older: OlderLevels<'_>,
-    ) -> Result<Option<Survivors>> {
+    ) -> Result<Option<Survivors<'a>>> {
         let Enumeration { resources, reporter, .. } = self;
         let Resources { context, spill, .. } = resources;
         reporter.begin(Phase::Merging, 0, buckets);
-        let mut survivors = Survivors::new(plan.origins(context.letter_count()), group_origins(context));
-        let (ranges, bucket_groups) = (candidates.ranges, candidates.ranges.count / buckets);
-        type State = (SortBuffer, DedupTable, Vec<Candidate>);
-        let work = |(SortBuffer { rows, spare }, table, new): &mut State, bucket: usize| {
-            let mut keys = Vec::new();
-            new.clear();
+        let origins = OriginGroups::new(&plan.origins(context.letter_count()), group_origins(context));
+        let survivors = GroupedRows::new(&resources.areas, origins.count);
+        let bucket_groups = candidates.ranges.count / buckets;
+        let work = |(buffer, table): &mut (SortBuffer, DedupTable), bucket: usize| {
+            let (mut keys, mut writer, mut new) = (Vec::new(), survivors.writer(), 0);
             for group in bucket as u64 * bucket_groups..(bucket as u64 + 1) * bucket_groups {
-                let range = ranges.with_margin(group);
-                candidates.collect(range, context.letter_count(), table, rows);
-                sort_by_key(rows, range.start, ranges.common_zeros(), spare);
-                resources.dedup(rows, range, older)?;
-                // Candidates of the margin belong to other groups.
-                rows.retain(|candidate| ranges.of(candidate.key[0]) == group);
-                context.format.append(rows, &context.format.keys(), &mut keys);
-                new.extend_from_slice(rows);
+                resources.merge_group(candidates, group, older, table, buffer)?;
+                new += buffer.rows.len() as u64;
+                for row @ Candidate { shortest, .. } in &buffer.rows {
+                    RowFormat::append_key(row, &mut keys);
+                    let pushed = writer.push(origins.of(shortest.origin), shortest.pack());
+                    pushed.map_err(|error| resources.no_memory(error))?;
+                }
             }
+            survivors.give_back(writer);
             spill.hold(keys_name(plan.number, bucket as u64), keys);
-            Ok(survivors.group(new))
+            Ok(new)
         };
-        let mut grouped = Vec::new();
-        let mut finish = |bucket: usize, new: Vec<Groups<Shortest>>| {
-            candidates.free_before(bucket as u64 * bucket_groups);
+        let mut finish = |_, new: u64| {
             reporter.report(|progress| {
                 progress.done += 1;
-                progress.records += new.iter().map(Groups::len).sum::<usize>() as u64;
+                progress.records += new;
             });
-            grouped.extend(new);
             Ok(())
         };
-        let (begin, threads) = (|| Ok(State::default()), resources.threads());
+        let (begin, threads) = (|| Ok(Default::default()), resources.threads());
         let complete = parallel(threads, buckets as usize, &begin, &work, &mut finish, &mut || {})?;
-        survivors.buckets = grouped;
-        Ok(complete.then_some(survivors))
+        Ok(complete.then(|| Survivors { groups: origins, rows: survivors.written() }))
     }
 }
 
-/// The candidates of a level, grouped by key: in each part of the keys, piece by piece.
-struct GroupedCandidates {
-    ranges: KeyRanges,
-    /// Groups of a part.
-    part_groups: usize,
-    parts: Vec<RwLock<Vec<Groups<CompactCandidate>>>>,
-}
-
-impl GroupedCandidates {
-    fn new(ranges: KeyRanges) -> GroupedCandidates {
-        let parts = (0..PARTS).map(|_| RwLock::default()).collect();
-        GroupedCandidates { ranges, part_groups: (ranges.count / PARTS) as usize, parts }
-    }
-
-    /// Adds the parts of a piece.
-    fn add(&mut self, piece: Vec<Groups<CompactCandidate>>) {
-        for (part, groups) in self.parts.iter_mut().zip(piece) {
-            part.get_mut().unwrap_or_else(PoisonError::into_inner).push(groups);
+impl Resources<'_> {
+    /// Replaces the rows of the buffer by the survivors of a group, sorted by key.
+    fn merge_group(
+        &self,
+        candidates: &GroupedCandidates<'_>,
+        group: u64,
+        older: OlderLevels<'_>,
+        table: &mut DedupTable,
+        SortBuffer { rows, spare }: &mut SortBuffer,
+    ) -> Result<()> {
+        let ranges = candidates.ranges;
+        let range = ranges.with_margin(group);
+        rows.clear();
+        if ranges.tolerance.distinct == 0 {
+            table.merge(candidates.of(group));
+            for &older in older {
+                self.visit_keys(older, range, |key| {
+                    table.drop_known(key);
+                    Ok(true)
+                })?;
+            }
+            rows.extend(table.survivors(range.start, ranges.common_zeros()));
+            return Ok(());
         }
-    }
-
-    /// Replaces `out` by the candidates of a range. Exact ones are merged.
-    fn collect(&self, range: KeyRange, letters: u64, table: &mut DedupTable, out: &mut Vec<Candidate>) {
-        let first = self.ranges.of(range.start) as usize;
-        let last = range.end.map_or(self.ranges.count - 1, |end| self.ranges.of(end - 1)) as usize;
-        let parts = first / self.part_groups..=last / self.part_groups;
-        let parts = parts.map(|part| {
-            let start = part * self.part_groups;
-            let groups = first.max(start) - start..=last.min(start + self.part_groups - 1) - start;
-            (self.parts[part].read().unwrap_or_else(PoisonError::into_inner), groups)
-        });
-        let parts: Vec<_> = parts.collect();
-        let groups =
-            parts.iter().flat_map(|(part, groups)| part.iter().map(|piece| piece.of(groups.clone())));
-        out.clear();
-        if self.ranges.tolerance.distinct == 0 {
-            table.dedup(groups, letters, out);
-        } else {
-            let rows = groups.flatten().filter(|row| range.contains(row.key[0]));
-            out.extend(rows.map(|row| row.candidate(letters)));
-        }
-    }
-
-    /// Frees the part before the part of a group; survivors reuse its memory. Only the group's
-    /// neighbour may need candidates before the group, for a margin that is much smaller than a
-    /// group.
-    fn free_before(&self, group: u64) {
-        if let Some(part) = (group as usize / self.part_groups).checked_sub(1) {
-            *self.parts[part].write().unwrap_or_else(PoisonError::into_inner) = Vec::new();
-        }
+        rows.extend(candidates.within(range));
+        sort_by_key(rows, range.start, ranges.common_zeros(), spare);
+        self.dedup(rows, range, older)?;
+        // Candidates of the margin belong to other groups.
+        rows.retain(|candidate| ranges.of(candidate.key[0]) == group);
+        Ok(())
     }
 }
 
-/// The survivors of a level, grouped by origin in each bucket of the keys.
-struct Survivors {
-    first_origin: u64,
+/// A taker of candidates that groups them by key.
+struct GroupSink<'a> {
+    resources: &'a Resources<'a>,
+    groups: CandidateGroups<'a>,
+}
+
+impl<'a> PieceSink for GroupSink<'a> {
+    type Piece = CandidateWriter<'a>;
+
+    fn begin(&self, _max_candidates: usize, _buffer: &mut SortBuffer) -> Self::Piece {
+        self.groups.writer()
+    }
+
+    fn expand(
+        &self,
+        writer: &mut Self::Piece,
+        expander: &mut dyn Expand,
+        frontier: &Frontier,
+        letters: u32,
+        _buffer: &mut SortBuffer,
+    ) -> Result<usize> {
+        expander.expand_grouped(frontier, letters, writer)
+    }
+
+    fn end(&self, _number: usize, writer: Self::Piece, _buffer: &mut SortBuffer) -> Result<()> {
+        self.groups.give_back(writer).map_err(|error| self.resources.no_memory(error))
+    }
+}
+
+/// Groups of consecutive origins.
+#[derive(Clone, Copy)]
+struct OriginGroups {
+    first: u64,
     /// Bits of an origin within its group.
     shift: u32,
-    groups: usize,
-    buckets: Vec<Groups<Shortest>>,
+    count: usize,
 }
 
-impl Survivors {
-    /// Prepares groups of at most `max_origins` origins.
-    fn new(origins: Range<u64>, max_origins: u64) -> Survivors {
+impl OriginGroups {
+    /// Divides origins into groups of at most `max_origins`.
+    fn new(origins: &Range<u64>, max_origins: u64) -> OriginGroups {
         let shift = max_origins.ilog2();
-        let groups = ((origins.end - origins.start) >> shift) as usize + 1;
-        Survivors { first_origin: origins.start, shift, groups, buckets: Vec::new() }
+        let count = ((origins.end - origins.start) >> shift) as usize + 1;
+        OriginGroups { first: origins.start, shift, count }
     }
 
-    fn group_of(&self, origin: u64) -> usize {
-        ((origin - self.first_origin) >> self.shift) as usize
+    fn of(self, origin: u64) -> usize {
+        ((origin - self.first) >> self.shift) as usize
     }
 
-    /// Groups the survivors of a bucket, in one part.
-    fn group(&self, candidates: &[Candidate]) -> Vec<Groups<Shortest>> {
-        let group = |row: &Candidate| self.group_of(row.shortest.origin);
-        Groups::parts(candidates, self.groups, self.groups, group, |row| row.shortest)
+    fn with(self, origins: &Range<u64>) -> RangeInclusive<usize> {
+        self.of(origins.start)..=self.of(origins.end - 1)
     }
 
-    fn groups_of(&self, origins: &Range<u64>) -> RangeInclusive<usize> {
-        self.group_of(origins.start)..=self.group_of(origins.end - 1)
+    fn origins(self, group: usize) -> Range<u64> {
+        let first = self.first + ((group as u64) << self.shift);
+        first..first + (1 << self.shift)
     }
 
-    fn count(&self, origins: &Range<u64>) -> u64 {
-        let rows = self.buckets.iter().flat_map(|bucket| bucket.of(self.groups_of(origins)));
-        rows.filter(|row| origins.contains(&row.origin)).count() as u64
+    /// Returns whether a group has no other origins, as nearly all do.
+    fn is_within(self, group: usize, origins: &Range<u64>) -> bool {
+        let Range { start, end } = self.origins(group);
+        start >= origins.start && end <= origins.end
+    }
+}
+
+/// The survivors of a level, grouped by origin.
+struct Survivors<'a> {
+    groups: OriginGroups,
+    rows: WrittenRows<'a, PackedShortest>,
+}
+
+impl Survivors<'_> {
+    /// Returns the number of survivors with these origins.
+    fn count(&self, origins: &Range<u64>) -> usize {
+        let is_counted = |row: &&PackedShortest| origins.contains(&Shortest::unpack(row).origin);
+        let in_group = |group| match self.groups.is_within(group, origins) {
+            true => self.rows.of(group).map(<[_]>::len).sum(),
+            false => self.rows.of(group).flatten().filter(is_counted).count(),
+        };
+        self.groups.with(origins).map(in_group).sum()
     }
 
     /// Appends the survivors with these origins, sorted by origin.
     fn append_sorted(&self, origins: &Range<u64>, SortBuffer { rows, spare }: &mut SortBuffer<Shortest>) {
-        for group in self.groups_of(origins) {
+        for group in self.groups.with(origins) {
             let start = rows.len();
-            for bucket in &self.buckets {
-                rows.extend(bucket.of(group..=group).iter().filter(|row| origins.contains(&row.origin)));
+            for part in self.rows.of(group) {
+                let part = part.iter().map(Shortest::unpack);
+                match self.groups.is_within(group, origins) {
+                    true => rows.extend(part),
+                    false => rows.extend(part.filter(|row| origins.contains(&row.origin))),
+                }
             }
-            let first = self.first_origin + ((group as u64) << self.shift);
-            sort_by_origin(&mut rows[start..], &(first..first + (1 << self.shift)), |row| row.origin, spare);
+            sort_by_origin(&mut rows[start..], &self.groups.origins(group), |row| row.origin, spare);
         }
     }
 }

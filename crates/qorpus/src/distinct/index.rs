@@ -69,9 +69,17 @@ impl Index {
     /// Encodes a block of ascending keys and their origins: all parts of keys, then all origins,
     /// big-endian, and a checksum.
     pub(super) fn encode(&self, block: u64, entries: &[(u128, u64)]) -> Vec<u8> {
-        let mut bytes: Vec<u8> = entries.iter().flat_map(|(key, _)| self.part(*key)).collect();
+        let width = self.origin_bytes;
+        let (parts, origins) = (entries.len() * KEY_PART_BYTES, entries.len() * width);
+        let mut bytes = Vec::with_capacity(parts + origins + CHECKSUM_BYTES);
+        for (key, _) in entries {
+            bytes.extend_from_slice(&self.part(*key));
+        }
         for (_, origin) in entries {
-            bytes.extend_from_slice(&origin.to_be_bytes()[8 - self.origin_bytes..]);
+            // Eight bytes at first: the length of a copy should be known at compile time.
+            let shifted = origin.checked_shl(u64::BITS - 8 * width as u32).unwrap_or(0);
+            bytes.extend_from_slice(&shifted.to_be_bytes());
+            bytes.truncate(bytes.len() + width - 8);
         }
         let checksum = self.checksum(block, &bytes);
         bytes.extend_from_slice(&checksum.to_le_bytes());

@@ -5,8 +5,9 @@ use crate::corpus::corpus_file::CorpusFile;
 use crate::corpus::corpus_writer::CorpusWriter;
 use crate::distinct::context::Context;
 use crate::distinct::dedup::Ambiguous;
-use crate::distinct::expand::Expand;
+use crate::distinct::expand::{Expand, PieceSink};
 use crate::distinct::frontier::Frontier;
+use crate::distinct::grouped_rows::AreaPool;
 use crate::distinct::parallel::{Threads, parallel};
 use crate::distinct::progress::{Phase, Reporter};
 use crate::distinct::radix_sort::SortBuffer;
@@ -32,6 +33,8 @@ pub(super) struct Resources<'a> {
     /// Bytes of memory for candidates.
     pub(super) memory: u64,
     pub(super) spill: SpillDirectory,
+    /// Memory that a level leaves to the next one.
+    pub(super) areas: AreaPool,
     pub(super) stop: &'a AtomicBool,
 }
 
@@ -71,14 +74,12 @@ impl Resources<'_> {
 
 impl Enumeration<'_> {
     /// Expands the pieces `todo` of the frontier; a piece without letters gives its own keys.
-    /// `keep` gets the candidates on many threads, and its results come to `finish` in order. False
-    /// if it was stopped.
-    pub(super) fn expand_pieces<T: Send>(
+    /// `sink` gets the candidates on many threads. False if it was stopped.
+    pub(super) fn expand_pieces(
         &self,
         pieces: &[(Range<u64>, u32)],
         todo: &[usize],
-        keep: &(impl Fn(usize, &mut SortBuffer) -> Result<T> + Sync),
-        finish: &mut dyn FnMut(usize, T) -> Result<()>,
+        sink: &impl PieceSink,
     ) -> Result<bool> {
         let Enumeration { resources, reporter, .. } = self;
         let len = |(ids, _): &(Range<u64>, u32)| ids.end - ids.start;
@@ -93,17 +94,16 @@ impl Enumeration<'_> {
         };
         let work = |(corpus, frontier, expander, buffer): &mut State<'_>, place: usize| {
             let (ids, letters) = pieces[todo[place]].clone();
-            let out = &mut buffer.rows;
-            out.clear();
-            out.reserve((ids.end - ids.start) as usize * letters.count_ones() as usize);
+            buffer.rows.clear();
+            let max_candidates = (ids.end - ids.start) as usize * letters.count_ones() as usize;
+            let mut piece = sink.begin(max_candidates, buffer);
             corpus.visit_frontier(ids, frontier, Frontier::decode, |frontier| {
-                let before = out.len();
-                expander.expand(frontier, letters, out)?;
-                candidates.fetch_add((out.len() - before) as u64, Ordering::Relaxed);
+                let new = sink.expand(&mut piece, &mut **expander, frontier, letters, buffer)?;
+                candidates.fetch_add(new as u64, Ordering::Relaxed);
                 done.fetch_add(frontier.rows.len() as u64, Ordering::Relaxed);
                 Ok(())
             })?;
-            keep(todo[place], buffer)
+            sink.end(todo[place], piece, buffer)
         };
         let mut tick = || {
             reporter.report(|progress| {
@@ -111,7 +111,7 @@ impl Enumeration<'_> {
                 progress.done = done.load(Ordering::Relaxed);
             });
         };
-        parallel(resources.threads(), todo.len(), &begin, &work, finish, &mut tick)
+        parallel(resources.threads(), todo.len(), &begin, &work, &mut |_, ()| Ok(()), &mut tick)
     }
 
     /// Adds a level, whose records and index are complete, to the finished ones.

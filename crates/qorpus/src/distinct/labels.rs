@@ -1,28 +1,35 @@
 //! The labels of an enumeration's records.
 
 use crate::distinct::candidate::Shortest;
-use qorpus_core::{Alphabet, Circuits, LabelColumn, Labels, Letter, Result};
+use crate::distinct::context::Context;
+use qorpus_core::{Chunk, Circuits, Letter};
 
 /// The labels from which the next level is computed.
 pub(super) const CIRCUITS: &str = "shortest_circuits";
 pub(super) const FIRST: &str = "first_letters";
 pub(super) const LAST: &str = "last_letters";
 
+const T_COUNT: &str = "t_count";
+const TWO_QUBIT_COUNT: &str = "two_qubit_count";
+const COST: &str = "cost";
+
 /// All labels, the last one only of recipes with costs.
-const NAMES: [&str; 6] = [CIRCUITS, FIRST, LAST, "t_count", "two_qubit_count", "cost"];
+const NAMES: [&str; 6] = [CIRCUITS, FIRST, LAST, T_COUNT, TWO_QUBIT_COUNT, COST];
 
 /// Returns the names of the labels.
 pub(super) fn names(has_costs: bool) -> &'static [&'static str] {
     &NAMES[..NAMES.len() - usize::from(!has_costs)]
 }
 
-/// Returns the labels of circuits. All of them have this cost, if there are costs.
-pub(super) fn labels(
-    alphabet: &Alphabet,
+/// Adds the labels of its records to a chunk. All of them have this cost, if there are costs.
+pub(super) fn encode(
+    context: &Context,
     circuits: &Circuits,
     survivors: &[Shortest],
     cost: Option<u32>,
-) -> Result<Labels> {
+    chunk: &mut Chunk,
+) {
+    let alphabet = context.recipe.alphabet();
     // Both counts of gates are summed at once, in the halves of a number.
     let counts = |letter: &Letter| {
         let gate = &alphabet.gates()[letter.gate];
@@ -30,19 +37,18 @@ pub(super) fn labels(
     };
     let counts: Vec<u64> = alphabet.letters().iter().map(counts).collect();
     let sum = |circuit: &[u16]| circuit.iter().map(|&letter| counts[usize::from(letter)]).sum::<u64>();
-    let halves = |sum: u64| (i64::from(sum as u32), i64::from((sum >> 32) as u32));
-    let (t_counts, two_qubit_counts) = circuits.iter().map(sum).map(halves).unzip();
-    let column = |of: fn(&Shortest) -> u32| survivors.iter().map(|row| of(row).into()).collect();
+    let halves = |sum: u64| (sum as u32, (sum >> 32) as u32);
+    let (t_counts, two_qubit_counts): (Vec<u32>, Vec<u32>) = circuits.iter().map(sum).map(halves).unzip();
+    let column = |of: fn(&Shortest) -> u32| survivors.iter().map(of).collect::<Vec<_>>();
     let mut columns = vec![
-        column(|row| row.circuits),
-        column(|row| row.first),
-        column(|row| row.last),
-        t_counts,
-        two_qubit_counts,
+        (CIRCUITS, column(|row| row.circuits)),
+        (FIRST, column(|row| row.first)),
+        (LAST, column(|row| row.last)),
+        (T_COUNT, t_counts),
+        (TWO_QUBIT_COUNT, two_qubit_counts),
     ];
-    columns.extend(cost.map(|cost| vec![cost.into(); survivors.len()]));
-    let columns: Vec<_> = NAMES.into_iter().zip(columns.into_iter().map(LabelColumn::Integers)).collect();
-    let mut labels = Labels::default();
-    labels.extend(circuits.len(), &columns)?;
-    Ok(labels)
+    columns.extend(cost.map(|cost| (COST, vec![cost; survivors.len()])));
+    columns.sort_by_key(|(name, _)| *name);
+    let columns: Vec<_> = columns.iter().map(|(name, values)| (*name, &values[..])).collect();
+    context.codec.encode_numbers(&columns, chunk);
 }

@@ -6,10 +6,12 @@
 //! (`job`, `expand`). Then all candidates within a range of keys are merged, equal ones into one,
 //! and candidates of earlier levels are dropped (`external`, `dedup`). Finally the survivors are
 //! sorted by their circuits and become records (`commit`). Every finished piece is a file or
-//! committed, so that an interrupted job resumes. A level that fits in memory needs no files
-//! (`in_memory`), and other machines may compute its candidates (`remote`, `partition`, `worker`).
+//! committed, so that an interrupted job resumes. A level that fits in memory needs no files: its
+//! rows are grouped (`in_memory`, `candidate_groups`, `grouped_rows`). Other machines may compute a
+//! level's candidates (`remote`, `partition`, `worker`).
 
 pub(crate) mod candidate;
+pub(crate) mod candidate_groups;
 pub(crate) mod commit;
 pub(crate) mod context;
 pub(crate) mod dedup;
@@ -21,6 +23,7 @@ pub(crate) mod external;
 pub(crate) mod find;
 pub(crate) mod found;
 pub(crate) mod frontier;
+pub(crate) mod grouped_rows;
 pub(crate) mod in_memory;
 pub(crate) mod index;
 pub(crate) mod index_builder;

@@ -1,7 +1,7 @@
 //! Radix sort, by one or two passes that fit in the caches.
 
 use crate::distinct::candidate::Candidate;
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 
 /// Rows, and as much memory again to sort them.
 #[derive(Default)]
@@ -21,6 +21,18 @@ pub(super) fn sort_by_key(
     sort(candidates, spare, prefix, |candidate| candidate.key);
 }
 
+/// The first half of a key, spread over all numbers, and the place of its row.
+pub(super) type KeyPlace = (u64, u32);
+
+/// Sorts the places of rows by key.
+pub(super) fn sort_places(places: &mut [KeyPlace], rows: &[Candidate], spare: &mut Vec<KeyPlace>) {
+    sort(places, spare, |&(half, _)| half, |&(half, _)| half);
+    if !places.is_sorted_by(|one, next| one.0 < next.0) {
+        // Some first halves are equal.
+        places.sort_by_key(|&(_, place)| rows[place as usize].key);
+    }
+}
+
 /// Sorts rows by origin; all of them are in `origins`.
 pub(super) fn sort_by_origin<T: Copy + Default>(
     rows: &mut [T],
@@ -35,41 +47,64 @@ pub(super) fn sort_by_origin<T: Copy + Default>(
 /// Bits by which a pass groups rows: the ends of more groups would not fit in the caches.
 const MAX_PASS_BITS: u32 = 11;
 
-/// Sorts rows by `key`, of which `prefix` is the beginning, spread over all numbers. After two
-/// passes few rows share a group.
+/// The most rows that are sorted by insertion.
+const FEW_ROWS: usize = 8;
+
+/// Sorts rows by `key`, of which `prefix` is the beginning, spread over all numbers. After one or
+/// two passes few rows share a group.
 fn sort<T: Copy + Default, K: Ord>(
     rows: &mut [T],
     spare: &mut Vec<T>,
     prefix: impl Fn(&T) -> u64,
     key: impl Fn(&T) -> K,
 ) {
-    let bits = (rows.len() / 4).max(1).ilog2();
+    let bits = rows.len().max(1).ilog2();
+    let leading = |prefix: u64, bits: u32| prefix.checked_shr(u64::BITS - bits).unwrap_or(0) as usize;
+    let mut ends = Vec::new();
+    if bits <= MAX_PASS_BITS {
+        spare.clear();
+        spare.extend_from_slice(rows);
+        let group = |row: &T| leading(prefix(row), bits);
+        scatter(spare, 1 << bits, group, &mut ends, |from, to| rows[to] = spare[from]);
+        sort_groups(rows, &ends, &key);
+        return;
+    }
+    // Groups of a few rows: more passes, or less even ones, take longer.
+    let bits = bits - 2;
     let first = bits.div_ceil(2).min(MAX_PASS_BITS);
     let second = (bits - first).min(MAX_PASS_BITS);
     spare.resize(rows.len(), T::default());
     let spare = &mut spare[..];
-    let (mut ends, mut inner_ends) = (Vec::new(), Vec::new());
-    let leading = |prefix: u64, bits: u32| prefix.checked_shr(u64::BITS - bits).unwrap_or(0) as usize;
-    scatter(
-        rows,
-        1 << first,
-        |row| leading(prefix(row), first),
-        &mut ends,
-        |from, to| spare[to] = rows[from],
-    );
+    let mut inner_ends = Vec::new();
+    let group = |row: &T| leading(prefix(row), first);
+    scatter(rows, 1 << first, group, &mut ends, |from, to| spare[to] = rows[from]);
     let mut start = 0;
     for end in ends.iter().map(|&end| end as usize) {
         let (from_rows, group) = (&spare[start..end], &mut rows[start..end]);
         let inner = |row: &T| leading(prefix(row) << first, second);
         scatter(from_rows, 1 << second, inner, &mut inner_ends, |from, to| group[to] = from_rows[from]);
-        let mut from = 0;
-        for to in inner_ends.iter().map(|&end| end as usize) {
-            if to - from > 1 {
-                group[from..to].sort_unstable_by_key(&key);
-            }
-            from = to;
-        }
+        sort_groups(group, &inner_ends, &key);
         start = end;
+    }
+}
+
+/// Sorts the rows of each group, which has this end.
+fn sort_groups<T: Copy, K: Ord>(rows: &mut [T], ends: &[u32], key: &impl Fn(&T) -> K) {
+    let mut start = 0;
+    for end in ends.iter().map(|&end| end as usize) {
+        let group = &mut rows[start..end];
+        start = end;
+        if group.len() > FEW_ROWS {
+            group.sort_unstable_by_key(key);
+            continue;
+        }
+        for next in 1..group.len() {
+            let mut place = next;
+            while place > 0 && key(&group[place]) < key(&group[place - 1]) {
+                group.swap(place, place - 1);
+                place -= 1;
+            }
+        }
     }
 }
 
@@ -94,46 +129,5 @@ fn scatter<T>(
         let to = &mut ends[group(row)];
         put(from, *to as usize);
         *to += 1;
-    }
-}
-
-/// Rows in groups, one after the other.
-pub(super) struct Groups<T> {
-    rows: Vec<T>,
-    ends: Vec<u32>,
-}
-
-impl<T> Groups<T> {
-    /// Converts candidates by `row`, and puts each into the group that `group` returns for it. Each
-    /// value has `part_groups` consecutive groups.
-    pub(super) fn parts(
-        candidates: &[Candidate],
-        groups: usize,
-        part_groups: usize,
-        group: impl Fn(&Candidate) -> usize,
-        row: impl Fn(&Candidate) -> T,
-    ) -> Vec<Groups<T>> {
-        let (mut order, mut ends) = (vec![0; candidates.len()], Vec::new());
-        scatter(candidates, groups, group, &mut ends, |from, to| order[to] = from as u32);
-        let mut start = 0;
-        let parts = ends.chunks(part_groups).map(|ends| {
-            let end = ends.last().map_or(start, |&end| end);
-            let order = &order[start as usize..end as usize];
-            let rows = order.iter().map(|&from| row(&candidates[from as usize])).collect();
-            let part = Groups { rows, ends: ends.iter().map(|end| end - start).collect() };
-            start = end;
-            part
-        });
-        parts.collect()
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    /// Returns the rows of consecutive groups.
-    pub(super) fn of(&self, groups: RangeInclusive<usize>) -> &[T] {
-        let start = groups.start().checked_sub(1).map_or(0, |before| self.ends[before] as usize);
-        &self.rows[start..self.ends[*groups.end()] as usize]
     }
 }

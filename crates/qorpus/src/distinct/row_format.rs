@@ -69,6 +69,16 @@ impl RowFormat {
         at
     }
 
+    /// Appends the key and the origin of a candidate.
+    #[inline]
+    pub(super) fn append_key(Candidate { key, shortest }: &Candidate, out: &mut Vec<u8>) {
+        let mut row = [0; KEY_BYTES + ORIGIN_BYTES];
+        row[..8].copy_from_slice(&key[0].to_be_bytes());
+        row[8..KEY_BYTES].copy_from_slice(&key[1].to_be_bytes());
+        row[KEY_BYTES..].copy_from_slice(&origin_bytes(shortest.origin));
+        out.extend_from_slice(&row);
+    }
+
     /// Appends these columns of candidates.
     pub(super) fn append(self, candidates: &[Candidate], columns: &Range<usize>, out: &mut Vec<u8>) {
         let start = out.len();
@@ -131,6 +141,7 @@ fn origin(bytes: &[u8]) -> u64 {
     bytes.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes)) >> (64 - 8 * ORIGIN_BYTES)
 }
 
+#[inline]
 pub(super) fn origin_bytes(origin: u64) -> [u8; ORIGIN_BYTES] {
     let [_, _, bytes @ ..] = origin.to_be_bytes();
     bytes
