@@ -321,7 +321,6 @@ impl Alphabet {
     /// # Errors
     /// [`Error::UnknownLetter`].
     pub fn letter(&self, text: &str) -> Result<u16> {
-        // Most letters are written as they are listed.
         if let Some(letter) = self.by_text.get(text) {
             return Ok(*letter);
         }
@@ -361,7 +360,16 @@ impl Alphabet {
     /// # Errors
     /// [`Error::UnknownLetter`], or [`Error::Unusable`] for a letter with free angles and no value of
     /// them.
+    #[inline]
     pub fn letter_at(&self, text: &str, angles: &mut Vec<f64>) -> Result<u16> {
+        // Most letters are written as they are listed.
+        match self.by_text.get(text) {
+            Some(&letter) if self.free_angles(letter) == 0 => Ok(letter),
+            _ => self.letter_in_other_words(text, angles),
+        }
+    }
+
+    fn letter_in_other_words(&self, text: &str, angles: &mut Vec<f64>) -> Result<u16> {
         let unknown = match self.letter(text) {
             Ok(letter) if self.free_angles(letter) == 0 => return Ok(letter),
             Ok(letter) => return Err(self.without_value(letter)),

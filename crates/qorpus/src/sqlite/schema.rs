@@ -24,26 +24,53 @@ const OPTIONAL: [&str; 3] = ["labels", "levels", "keys"];
 /// ignored, and triggers and views are disabled.
 pub(crate) fn check(connection: &Connection, path: &Path) -> Result<()> {
     let failed = sqlite(path, "read its schema");
-    let sql = "SELECT type, lower(name), coalesce(sql, '') FROM sqlite_schema
-               WHERE lower(tbl_name) = ?1 AND type IN ('table', 'view', 'index')";
+    let sql = "SELECT type, lower(name), lower(tbl_name), coalesce(sql, '') FROM sqlite_schema
+               WHERE type IN ('table', 'view', 'index')";
     let mut statement = connection.prepare(sql).map_err(&failed)?;
-    for (name, known) in &*TABLES {
-        let rows = statement.query_map([name], |row| {
-            let (kind, found, text): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            Ok(kind == "table" && found == *name && words(&text) == *known)
-        });
-        let believed: Vec<bool> = rows.and_then(Iterator::collect).map_err(&failed)?;
-        if believed != [true] && !(believed.is_empty() && OPTIONAL.contains(&name.as_str())) {
+    let mut rows = statement.query([]).map_err(&failed)?;
+    let mut believed = vec![None; TABLES.len()];
+    while let Some(row) = rows.next().map_err(&failed)? {
+        let text = |column| row.get_ref(column)?.as_str().map_err(rusqlite::Error::from);
+        let [kind, name, of_table, sql] = [text(0), text(1), text(2), text(3)];
+        let of_table = of_table.map_err(&failed)?;
+        let Some(place) = TABLES.iter().position(|known| known.name == of_table) else { continue };
+        let is_known = kind.map_err(&failed)? == "table"
+            && name.map_err(&failed)? == of_table
+            && TABLES[place].is(sql.map_err(&failed)?);
+        // A second object of the table is an index or a table with a name in other letters.
+        believed[place] = Some(is_known && believed[place].is_none());
+    }
+    for (KnownTable { name, .. }, believed) in TABLES.iter().zip(believed) {
+        if believed != Some(true) && !(believed.is_none() && OPTIONAL.contains(&name.as_str())) {
             return Err(not_a_corpus(path, format!("its table '{name}' is not as Qorpus defines it")));
         }
     }
     Ok(())
 }
 
-/// The tables' names and definitions, split into words.
-static TABLES: LazyLock<Vec<(String, Vec<String>)>> = LazyLock::new(|| {
-    let statements = STATEMENTS.split(';').chain(OF_DISTINCT.split(';')).map(words);
-    statements.filter(|words| !words.is_empty()).map(|words| (words[2].clone(), words)).collect()
+/// A table of a corpus.
+struct KnownTable {
+    name: String,
+    sql: &'static str,
+    words: Vec<String>,
+}
+
+impl KnownTable {
+    /// Returns whether this SQL defines it. Most files have the statement letter by letter.
+    fn is(&self, sql: &str) -> bool {
+        sql == self.sql || words(sql) == self.words
+    }
+}
+
+static TABLES: LazyLock<Vec<KnownTable>> = LazyLock::new(|| {
+    let statements = STATEMENTS.split(';').chain(OF_DISTINCT.split(';'));
+    // SQLite keeps a statement without what stands before and after it.
+    let kept = statements.filter_map(|text| Some(text[text.find("CREATE")?..].trim()));
+    let table = |sql| {
+        let words = words(sql);
+        KnownTable { name: words[2].clone(), sql, words }
+    };
+    kept.map(table).collect()
 });
 
 /// Splits SQL, in lower case and without comments, into words.
@@ -78,6 +105,13 @@ mod tests {
     #[test]
     fn the_tables_are_believed_and_nothing_else_is() {
         checked("").unwrap();
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(&[STATEMENTS, OF_DISTINCT].concat()).unwrap();
+        for known in &*TABLES {
+            let sql = "SELECT sql FROM sqlite_schema WHERE name = ?1";
+            let kept: String = connection.query_row(sql, [&known.name], |row| row.get(0)).unwrap();
+            assert_eq!(kept, known.sql);
+        }
         checked("DROP TABLE labels").unwrap();
         checked("CREATE TABLE mine (chunks); CREATE INDEX of_mine ON mine (chunks)").unwrap();
         let small = STATEMENTS
