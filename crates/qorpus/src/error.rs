@@ -36,7 +36,7 @@ pub enum Error {
         .0.display()
     )]
     Directory(PathBuf),
-    /// A file in WAL mode without its WAL, which cannot be opened where nobody may write: the
+    /// A file in WAL mode without its WAL, which cannot be opened in a read-only directory: the
     /// warning, and the reason.
     #[error("{0}. It cannot be opened here: {1}")]
     NoWal(String, #[source] Box<Error>),

@@ -1,5 +1,5 @@
-//! The blocks of a file that have passed their checks, a bit each: while nobody writes the file, they
-//! are checked once in a process.
+//! The blocks of a file that have passed their checks, a bit each: while no process writes the file,
+//! they are checked once in a process.
 
 use qorpus_core::{Codec, Recipe};
 use std::os::unix::fs::MetadataExt;
@@ -29,7 +29,8 @@ pub(crate) struct CheckedBlocks {
     pub(super) unitaries: BlockSet,
 }
 
-/// A file's device, inode, size and the time of its last change. Another state of it is checked anew.
+/// A file's device, inode, size and the time of its last change. Another state of it is checked
+/// again.
 type FileState = (u64, u64, u64, SystemTime);
 
 fn file_state(path: &Path) -> Option<FileState> {

@@ -72,7 +72,7 @@ pub struct CorpusFile {
     pub(super) shared: Arc<SharedRecipe>,
     /// A block that is being read; kept for its memory.
     pub(crate) buffer: RefCell<Vec<u8>>,
-    /// The file's mapping while nobody writes.
+    /// The file's mapping while no process writes it.
     pub(super) mapped: RefCell<Option<MappedFile>>,
     /// The time when the file was last checked for writers.
     pub(super) polled: Cell<Option<Duration>>,
@@ -261,7 +261,7 @@ impl CorpusFile {
         &self.shared.codec
     }
 
-    /// Returns a summary of the file as it is now, in time independent of its size.
+    /// Returns a summary of the file's present state, in time independent of its size.
     pub fn summary(&self) -> Result<Summary> {
         let ((records, content_hash), now) =
             self.read(|connection| Ok((totals(connection)?, self.recipe_now(connection)?)))?;

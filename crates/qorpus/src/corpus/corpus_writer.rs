@@ -31,7 +31,7 @@ const FRAME_BYTES: u64 = PAGE_SIZE as u64 + 24;
 /// A WAL above this size is checkpointed after a transaction.
 const WAL_CHECKPOINT_BYTES: u64 = 32 << 20;
 
-/// The size above which a WAL, which grows so much only because of a reader, is also truncated.
+/// The size above which a WAL is also truncated. Only a reader lets it grow that far.
 const WAL_TRUNCATE_BYTES: u64 = 4 * WAL_CHECKPOINT_BYTES;
 
 /// A WAL whose checkpoint is blocked by readers may grow to this size; then the writer waits for

@@ -1,4 +1,4 @@
-//! Reads of a file that nobody changes, from its mapping and without locks.
+//! Reads of a file that no process changes, from its mapping and without locks.
 
 use crate::corpus::corpus_file::CorpusFile;
 use crate::corpus::ids::Ids;
@@ -39,8 +39,8 @@ impl CorpusFile {
         self.mapped.borrow().as_ref().map_or(0, |mapped| mapped.ids.end)
     }
 
-    /// Reads the records with these ids, in any order, from the mapping of a file that nobody
-    /// writes. Returns false if one of them cannot be read this way; the contents of `buffers` are
+    /// Reads the records with these ids, in any order, from the mapping of a file without
+    /// writers. Returns false if one of them cannot be read this way; the contents of `buffers` are
     /// then undefined.
     #[inline]
     pub(super) fn read_mapped(&self, ids: &Ids<'_>, buffers: &mut RowBuffers<'_>) -> Result<bool> {
@@ -77,15 +77,15 @@ impl CorpusFile {
             Backing::File(file, root) => read(file.bytes(), *root),
         };
         if !is_unchanged {
-            // The next read maps the file as it is then.
+            // The next read maps the file's state of that time.
             mapped.take();
             self.polled.set(None);
         }
         Ok(is_read)
     }
 
-    /// Returns the BLOB at this place of the table `keys`, from the mapping of a file that nobody
-    /// writes; `None` if SQLite must be asked.
+    /// Returns the BLOB at this place of the table `keys`, from the mapping of a file without
+    /// writers; `None` if SQLite must be asked.
     pub(crate) fn mapped_keys(&self, place: u64) -> Result<Option<Vec<u8>>> {
         self.poll_writers()?;
         let mapped = self.mapped.borrow();
@@ -107,7 +107,7 @@ impl CorpusFile {
         self.check_process()?;
         self.polled.set(Some(now));
         self.refresh_checks();
-        // Nobody writes a published file; if someone did, checks would fail.
+        // A published file has no writers; after a change its checks would fail.
         if self.mapped.borrow().as_ref().is_some_and(|mapped| matches!(mapped.file, Backing::File(..)))
             || self.has_no_writers() == self.mapped.borrow().is_some()
         {
@@ -137,7 +137,7 @@ impl CorpusFile {
     }
 
     /// Drops the mapping of a file that was changed since. In another state, and once its state is
-    /// settled, its blocks are checked anew.
+    /// settled, its blocks are checked again.
     fn refresh_checks(&self) {
         let mut mapped = self.mapped.borrow_mut();
         let Some(MappedFile { file, checked, .. }) = mapped.as_mut() else { return };
@@ -174,7 +174,7 @@ impl CorpusFile {
         Ok(done.filter(|done| end(done) - done.start * size == records))
     }
 
-    /// Returns whether nobody writes the file, and all that was written is in it.
+    /// Returns whether the file has no writers, and all that was written is in it.
     pub(super) fn has_no_writers(&self) -> bool {
         let found = |ending| std::fs::metadata(beside(&self.path, ending));
         // An empty WAL is left behind when readers keep it open.

@@ -78,7 +78,7 @@ impl CorpusFile {
     /// Calls `visit` for each run of `ids` that ascends within a chunk: with the columns, the
     /// chunk's span, the positions of the wanted records in it, and how many ids came before.
     ///
-    /// A file that nobody writes is read without locks. If something looks wrong, another process
+    /// A file without writers is read without locks. If something looks wrong, another process
     /// may just be changing it: then everything is visited again in a transaction.
     pub(crate) fn visit(&self, ids: &[u64], visit: &mut VisitChunk<'_>) -> Result<()> {
         self.check_process()?;

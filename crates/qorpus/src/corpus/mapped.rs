@@ -1,4 +1,4 @@
-//! Mapped files: records of a file that nobody changes, read from its mapping or, where that is not
+//! Mapped files: records of a file that no process changes, read from its mapping or, where that is not
 //! possible, from open columns.
 
 use crate::corpus::checked_blocks::{BlockSet, CheckedBlocks};
@@ -15,7 +15,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
-/// A file that nobody changes at present, mapped or open.
+/// A file that no process changes at present, mapped or open.
 pub(crate) struct MappedFile {
     /// The ids of records that exist and will not change.
     pub(super) ids: Range<u64>,
@@ -32,7 +32,7 @@ pub(super) struct CheckedFile {
 }
 
 impl CheckedFile {
-    /// Returns the blocks of a file that nobody writes; `None` if all are to be checked always.
+    /// Returns the blocks of a file without writers; `None` if all are to be checked always.
     /// `blocks` were found before the file was mapped.
     pub(super) fn new(blocks: Option<Arc<CheckedBlocks>>, file: Bytes<'_>) -> Option<CheckedFile> {
         let (blocks, version) = (blocks?, file_version(file)?);
@@ -71,7 +71,7 @@ impl Backing {
 }
 
 self_cell::self_cell!(
-    /// A connection to a file that nobody changes, with its mapping, and with columns that stay
+    /// A connection to a file that no process changes, with its mapping, and with columns that stay
     /// open from read to read.
     pub(super) struct ImmutableFile {
         owner: Connection,
@@ -539,7 +539,7 @@ mod tests {
         before
     }
 
-    /// Flips a bit of the file, with the time of its last change as it was or as it is now.
+    /// Flips a bit of the file, with the old or the present time of its last change.
     fn flip(path: &Path, at: usize, time: Option<std::time::SystemTime>) {
         use std::os::unix::fs::FileExt;
         let file = std::fs::File::options().read(true).write(true).open(path).unwrap();
@@ -666,7 +666,7 @@ mod tests {
             // What is refused as a whole is refused.
             let Ok(reader) = Corpus::open(std::slice::from_ref(&path)) else { continue };
             for id in (0..3_000).step_by(37) {
-                // Each record is right, or it is said that it is not.
+                // Each record is right, or an error says that it is not.
                 let Ok(rows) = reader.rows(&[id], Order::Big) else { continue };
                 assert_eq!(rows.circuits.get(0), whole.circuits.get(id as usize), "byte {at}");
                 assert!(rows.unitaries == whole.unitaries[id as usize * 32..][..32], "byte {at}");

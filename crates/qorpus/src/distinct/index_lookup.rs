@@ -86,7 +86,7 @@ impl<'a, A: Arithmetic> IndexLookup<'a, A> {
         if self.levels[number].records == 0 { end..end } else { index.block(*keys.start())..end }
     }
 
-    /// Returns a block from the mapping of a file that nobody writes; `None` if SQLite must read it.
+    /// Returns a block from the mapping of a file without writers; `None` if SQLite must read it.
     fn mapped_block(&self, index: &Index, block: u64) -> Result<Option<Vec<u8>>> {
         let bytes = self.corpus.mapped_keys(index.place(block))?;
         Ok(bytes.and_then(|bytes| index.checked(block, bytes)))

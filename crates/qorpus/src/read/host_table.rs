@@ -188,7 +188,7 @@ unsafe impl<'vtab> VTab<'vtab> for HostTable<'vtab> {
         name: &[u8],
         arguments: &[&[u8]],
     ) -> rusqlite::Result<(Cow<'static, CStr>, Self)> {
-        // A view or trigger in a file of someone else must not read other files.
+        // A view or trigger in a foreign file must not read other files.
         connection.config(VTabConfig::DirectOnly)?;
         let main = main_file(connection);
         let table = caught(|| HostTable::of(main, database, name, arguments))?;

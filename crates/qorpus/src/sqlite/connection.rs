@@ -144,7 +144,7 @@ fn map(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "mmap_size", MMAP_BYTES)
 }
 
-/// Opens a corpus that nobody writes as immutable, without any locks.
+/// Opens a corpus without writers as immutable, without any locks.
 ///
 /// This is sound for committed records only, which never change, and only because every byte is
 /// checked after it was read: if a writer starts after all, a torn read fails the check.
