@@ -131,7 +131,8 @@ impl Context {
     ) -> Chunk {
         let mut chunk = Chunk::default();
         self.codec.encode(first_id, circuits, &[], &mut chunk);
-        labels::encode(self, circuits, survivors, self.has_costs().then_some(cost), &mut chunk);
+        let (alphabet, cost) = (self.recipe.alphabet(), self.has_costs().then_some(cost));
+        labels::encode(&self.codec, alphabet, circuits, survivors, cost, &mut chunk);
         chunk
     }
 }

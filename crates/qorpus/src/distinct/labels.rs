@@ -1,8 +1,7 @@
 //! The labels of an enumeration's records.
 
 use crate::distinct::candidate::Shortest;
-use crate::distinct::context::Context;
-use qorpus_core::{Chunk, Circuits, Letter};
+use qorpus_core::{Alphabet, Chunk, Circuits, Codec, Letter};
 
 /// The labels from which the next level is computed.
 pub(super) const CIRCUITS: &str = "shortest_circuits";
@@ -23,13 +22,13 @@ pub(super) fn names(has_costs: bool) -> &'static [&'static str] {
 
 /// Adds the labels of its records to a chunk. All of them have this cost, if there are costs.
 pub(super) fn encode(
-    context: &Context,
+    codec: &Codec,
+    alphabet: &Alphabet,
     circuits: &Circuits,
     survivors: &[Shortest],
     cost: Option<u32>,
     chunk: &mut Chunk,
 ) {
-    let alphabet = context.recipe.alphabet();
     // Both counts of gates are summed at once, in the halves of a number.
     let counts = |letter: &Letter| {
         let gate = &alphabet.gates()[letter.gate];
@@ -50,5 +49,5 @@ pub(super) fn encode(
     columns.extend(cost.map(|cost| (COST, vec![cost; survivors.len()])));
     columns.sort_by_key(|(name, _)| *name);
     let columns: Vec<_> = columns.iter().map(|(name, values)| (*name, &values[..])).collect();
-    context.codec.encode_numbers(&columns, chunk);
+    codec.encode_numbers(&columns, chunk);
 }
