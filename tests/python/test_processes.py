@@ -88,9 +88,9 @@ def test_sixteen_processes_create_and_fill_one_file(corpus, undisturbed):
 
 
 def test_half_of_sixteen_are_killed(corpus, undisturbed, chance):
-    """Six times SIGKILL for eight of sixteen at random moments, early and late: the others take over
+    """Twelve times SIGKILL for eight of sixteen at random moments, early and late: the others take over
     what the dead had claimed."""
-    for round_number, spread in enumerate([0.03, 0.3, 1.0] * 2):
+    for round_number, spread in enumerate([0.03, 0.3, 1.0] * 4):
         path = corpus.with_name(f"{round_number}.db")
         processes = [writer(path, SECOND) for _ in range(16)]
         victims = chance.sample(processes, 8)
@@ -112,7 +112,7 @@ def test_all_are_killed_again_and_again(corpus, undisturbed, chance, writers):
     """No survivor cleans up: the next writers and readers recover the file, and nothing that was
     committed is lost."""
     records = 0
-    for spread in [0.1, 1.0, 1.5, 0.1, 1.0]:
+    for spread in [0.1, 1.0, 1.5, 0.1, 1.0, 1.5, 0.1, 1.0]:
         processes = [writer(corpus, LONG) for _ in range(writers)]
         begin = time.monotonic()
         for moment, process in zip(sorted(chance.random() * spread for _ in processes), processes):
