@@ -14,7 +14,7 @@ class Sample(dict[str, Any]):
 
 
 class Samples(Sequence[dict[str, Any]]):
-    """Samples that were read together, made one by one when they are asked for.
+    """Samples that were read together. Each is made on its first use.
 
     PyTorch's default collation takes the tensors that they were read into, instead of stacking their
     rows.

@@ -161,7 +161,7 @@ def permission_denied(path) -> bool:
     return os.waitpid(child, 0)[1] == 0
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="Linux lets only root change its user id")
 def test_permissions():
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)

@@ -18,7 +18,7 @@ import qorpus as package
 from command import content_hash, described, finish, generate, info, qorpus, start
 from object_store import BUCKET, running
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="Linux lets only root change its user id")
 
 # Three users and a group, none of which need have a name.
 ALICE, BOB, MALLORY, GROUP = 30001, 30002, 30003, 34242

@@ -16,7 +16,7 @@ pub(super) trait Expand {
     fn expand(&mut self, frontier: &Frontier, letters: u32, out: &mut Vec<Candidate>) -> Result<()>;
 
     /// Writes the products of the frontier's rows and the set `letters` to groups, and returns their
-    /// number. A failure to write is [kept](CandidateWriter::end).
+    /// number. The writer keeps a failure to write until it is given back.
     fn expand_grouped(
         &mut self,
         frontier: &Frontier,

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+use crate::recipes::enumeration as recipe;
 use qorpus::core::{Arithmetic, Equivalence, ExactLetters, PauliProduct, naive};
 use qorpus::{
     Complex64, CorpusFile, DistinctOptions, Durability, EnumerateOptions, FindOptions, Found, Label, Order,
@@ -11,17 +12,6 @@ use qorpus::{
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-fn recipe(gates: &str, qubits: usize, max_length: usize, up_to: Equivalence) -> Recipe {
-    let options = DistinctOptions {
-        gates: Some(gates.into()),
-        qubits: Some(qubits),
-        max_length: Some(max_length),
-        up_to,
-        ..DistinctOptions::default()
-    };
-    options.recipe().unwrap()
-}
 
 fn priced(gates: &str, qubits: usize, cost: &str, max_cost: u32) -> Recipe {
     let options = DistinctOptions {

@@ -2,11 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+use crate::recipes::enumeration;
 use proptest::prelude::*;
 use qorpus::core::{DenseArithmetic, Equivalence, ExactLetters, Split, distance};
 use qorpus::{
-    Complex64, CorpusFile, DistinctOptions, Durability, EnumerateOptions, FindOptions, Found, Order, Target,
-    enumerate,
+    Complex64, CorpusFile, Durability, EnumerateOptions, FindOptions, Found, Order, Target, enumerate,
 };
 use std::path::Path;
 
@@ -14,15 +14,9 @@ const EXACT: [&str; 6] = ["h", "t", "tdg", "s", "sx", "cx"];
 const FLOATING: [&str; 6] = ["rz(0.3)", "rx(0.7)", "ry(-1.1)", "h", "cp(0.4)", "cx"];
 
 fn corpus(path: &Path, gates: &str, qubits: usize, max_length: usize, up_to: Equivalence) -> CorpusFile {
-    let options = DistinctOptions {
-        gates: Some(gates.into()),
-        qubits: Some(qubits),
-        max_length: Some(max_length),
-        up_to,
-        ..DistinctOptions::default()
-    };
+    let recipe = enumeration(gates, qubits, max_length, up_to);
     let job = EnumerateOptions { memory: Some(16 << 20), jobs: Some(1), durability: Durability::Off };
-    enumerate(path, &options.recipe().unwrap(), job, &false.into(), &mut |_| {}).unwrap();
+    enumerate(path, &recipe, job, &false.into(), &mut |_| {}).unwrap();
     CorpusFile::open(path).unwrap()
 }
 

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+use crate::recipes::enumeration as recipe;
 use qorpus::core::Equivalence;
 use qorpus::{
     CorpusFile, DistinctOptions, Durability, EnumerateOptions, Error, Outcome, Partition, Recipe, Remote,
@@ -12,19 +13,6 @@ use rusqlite::{Connection, types::Value};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-fn recipe(gates: &str, qubits: usize, max_length: usize, up_to: Equivalence) -> Recipe {
-    let max_length = Some(max_length);
-    DistinctOptions {
-        gates: Some(gates.into()),
-        qubits: Some(qubits),
-        max_length,
-        up_to,
-        ..DistinctOptions::default()
-    }
-    .recipe()
-    .unwrap()
-}
 
 fn priced(gates: &str, cost: &str, max_cost: u32) -> Recipe {
     let (cost, max_cost) = (Some(cost.into()), Some(max_cost));

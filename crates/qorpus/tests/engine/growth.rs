@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+use crate::recipes::{derived, options, random, words};
 use qorpus::{
     Corpus, CorpusFile, DistinctOptions, Durability, EnumerateOptions, Error, FindOptions, GenerateOptions,
     Order, Outcome, Part, Progress, Recipe, RecipeOptions, RepairOptions, Summary, Target, VerifyOptions,
@@ -10,22 +11,6 @@ use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use tempfile::TempDir;
-
-fn options() -> RecipeOptions {
-    RecipeOptions { gates: Some("h,t,cx".into()), seed: 11, ..RecipeOptions::default() }
-}
-
-fn random(records: u64) -> Recipe {
-    RecipeOptions { random: records, ..options() }.recipe().unwrap()
-}
-
-fn derived(records: u64) -> Recipe {
-    RecipeOptions { random: records, unitaries: false, ..options() }.recipe().unwrap()
-}
-
-fn words(max: usize, unitaries: bool) -> Recipe {
-    RecipeOptions { words: true, length: (0, max), unitaries, ..options() }.recipe().unwrap()
-}
 
 /// `part` of a job, until `stop` is set by `report`.
 fn job(

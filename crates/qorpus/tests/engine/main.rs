@@ -3,6 +3,7 @@
 
 mod appended;
 mod corpus;
+mod directory;
 mod distinct;
 mod distinct_find;
 mod distinct_remote;
@@ -14,6 +15,7 @@ mod growth;
 mod haar;
 mod host_table;
 mod query;
+mod recipes;
 mod sharded;
 mod sharded_growth;
 mod wide;

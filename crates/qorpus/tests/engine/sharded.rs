@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+use crate::directory::{names, shards};
 use qorpus::{
     Corpus, CorpusFile, Durability, Error, GenerateOptions, Order, Outcome, Part, Progress, Recipe,
     RecipeOptions, RepairOptions, VerifyOptions, begin, repair, seal, verify,
@@ -56,19 +57,6 @@ fn verified(path: &Path) -> qorpus::Verification {
 
 fn repaired(path: &Path) -> qorpus::Verification {
     repair(path, &RepairOptions::default(), &false.into(), &|_| {}).unwrap()
-}
-
-/// The names in a directory, sorted.
-fn names(path: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(path).unwrap();
-    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
-}
-
-fn shards(path: &Path) -> Vec<PathBuf> {
-    let is_shard = |name: &String| name.ends_with(".db");
-    names(path).into_iter().filter(is_shard).map(|name| path.join(name)).collect()
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+use crate::directory::{names, shards};
+use crate::recipes::{derived, options, random, words};
 use qorpus::{
     Corpus, CorpusFile, Durability, Error, GenerateOptions, Order, Outcome, Part, Progress, Recipe,
     RecipeOptions, RepairOptions, Summary, Value, VerifyOptions, begin, receipt, seal,
@@ -10,22 +12,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tempfile::TempDir;
-
-fn options() -> RecipeOptions {
-    RecipeOptions { gates: Some("h,t,cx".into()), seed: 11, ..RecipeOptions::default() }
-}
-
-fn random(records: u64) -> Recipe {
-    RecipeOptions { random: records, ..options() }.recipe().unwrap()
-}
-
-fn derived(records: u64) -> Recipe {
-    RecipeOptions { random: records, unitaries: false, ..options() }.recipe().unwrap()
-}
-
-fn words(max: usize, unitaries: bool) -> Recipe {
-    RecipeOptions { words: true, length: (0, max), unitaries, ..options() }.recipe().unwrap()
-}
 
 /// Records of a shard: two chunks.
 fn size(recipe: &Recipe) -> u64 {
@@ -77,18 +63,6 @@ fn made(recipe: &Recipe) -> Summary {
     let path = directory.path().join("at once.db");
     qorpus::generate(&path, recipe, of_part(Part::default()), &false.into(), &mut |_| {}).unwrap();
     CorpusFile::open(&path).unwrap().summary().unwrap()
-}
-
-/// The names in a directory, sorted.
-fn names(path: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(path).unwrap();
-    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
-}
-
-fn shards(path: &Path) -> Vec<PathBuf> {
-    names(path).into_iter().filter(|name| name.ends_with(".db")).map(|name| path.join(name)).collect()
 }
 
 /// Complete, intact, without leftovers, and in all that identifies a corpus the one that was made at
