@@ -42,6 +42,7 @@ __all__ = [
     "levels",
     "matrix",
     "ordered",
+    "padded",
     "paths",
     "placed",
     "present_ranges",
@@ -294,6 +295,9 @@ class Permutation:
     def apply(self, places: NDArray[np.int64]) -> NDArray[np.int64]: ...
     def place(self, number: int) -> int: ...
 
+def padded(
+    circuits: NDArray[np.int32], longest: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]: ...
 def shuffled(len: int, seed: int) -> NDArray[np.int64]: ...
 
 @final

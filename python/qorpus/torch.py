@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from qorpus import _torch_workers as workers
 from qorpus._arguments import integer, integers, truth
 from qorpus._batches import Batch, columns_of
+from qorpus._qorpus import padded
 from qorpus._subset import Subset
 from qorpus._torch_samples import Samples
 from qorpus.errors import Error, InvalidArgument
@@ -76,13 +77,13 @@ def _tensors(
         tensors["unitary"] = unitaries
     if circuits is None:
         return tensors
-    lengths, width = (circuits >= 0).sum(axis=1), circuits.shape[1]
+    width = circuits.shape[1]
     if width > longest:
+        lengths = (circuits >= 0).sum(axis=1)
         row = int(np.argmax(lengths))
         raise InvalidArgument(f"record {ids[row]} has {lengths[row]} letters, more than longest={longest}; pass a larger longest")
-    padded = np.full((len(circuits), longest), -1)
-    padded[:, :width] = circuits
-    tensors["circuit"], tensors["length"] = torch.from_numpy(padded), torch.from_numpy(lengths)
+    rows, lengths = padded(circuits, longest)
+    tensors["circuit"], tensors["length"] = torch.from_numpy(rows), torch.from_numpy(lengths)
     if angles is not None:
         padding = ((0, 0), (0, longest - width), (0, 0))
         tensors["angles"] = torch.from_numpy(np.pad(angles, padding, constant_values=np.nan))

@@ -21,7 +21,7 @@ settings.load_profile("qorpus")
 LONGEST = [
     f"test_{name}.py"
     for name in (
-        "benchmarks ray writer_processes examples docs processes view training limits damage weather recipe format"
+        "benchmarks ray writer_processes examples docs processes view streams training limits damage weather recipe format"
         " oracle mapped shared_places object_store clusters_page circuits haar jobs sharded_growth sharded letters interop"
     ).split()
 ]

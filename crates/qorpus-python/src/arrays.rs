@@ -148,6 +148,18 @@ pub(crate) fn unitaries<'py, const N: usize>(
     }
 }
 
+/// Creates an array of 64-bit integers. `fill` must write all of them.
+pub(crate) fn integers64<'py, const N: usize>(
+    py: Python<'py>,
+    shape: [usize; N],
+    fill: impl FnOnce(&mut [i64]),
+) -> PyResult<Bound<'py, PyAny>> {
+    filled::<i64, N>(py, shape, |bytes| {
+        fill(bytemuck::cast_slice_mut(bytes));
+        Ok(())
+    })
+}
+
 /// Creates an array of binary64 numbers. `fill` must write all of its bytes.
 pub(crate) fn doubles<'py, const N: usize>(
     py: Python<'py>,

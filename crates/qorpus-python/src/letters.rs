@@ -1,10 +1,10 @@
 //! Circuits, from every form of argument, as numbers of letters.
 
 use crate::arguments::{class, each, encoded, ordered, require_circuit, shown};
-use crate::arrays::{is_aligned, real_array, shape_text};
+use crate::arrays::{integers64, is_aligned, real_array, shape_text};
 use crate::errors::{OrRaise, invalid, unconverted, wrong_type};
 use numpy::{
-    Element, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods,
+    Element, PyArray2, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods,
 };
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -166,6 +166,45 @@ fn letter(alphabet: &Alphabet, item: &Bound<'_, PyAny>, angles: &mut Vec<f64>) -
 
 fn unknown(letter: impl Display) -> String {
     format!("there is no letter {letter}; letters are numbered from 0")
+}
+
+/// Return rows of letter numbers as int64, padded with -1 to `longest` columns, and the length of each
+/// circuit.
+///
+/// Examples:
+///     >>> from qorpus._qorpus import padded
+///     >>> padded(np.array([[2, 0], [1, -1]], np.int32), 3)
+///     (array([[ 2,  0, -1],
+///            [ 1, -1, -1]]), array([2, 1]))
+#[pyfunction]
+pub(crate) fn padded<'py>(
+    py: Python<'py>,
+    circuits: &Bound<'py, PyArray2<i32>>,
+    longest: usize,
+) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+    let circuits = circuits.try_readonly()?;
+    let (count, width) = (circuits.shape()[0], circuits.shape()[1]);
+    if width > longest {
+        return Err(invalid(py, format!("circuits have {width} columns, more than longest={longest}")));
+    }
+    let letters = circuits.as_array();
+    let letters = letters.as_standard_layout();
+    let letters = letters.as_slice().unwrap_or_default();
+    let rows = integers64(py, [count, longest], |rows| {
+        for place in 0..count {
+            let (row, padding) = rows[place * longest..][..longest].split_at_mut(width);
+            let letters = &letters[place * width..][..width];
+            row.iter_mut().zip(letters).for_each(|(entry, &letter)| *entry = letter.into());
+            padding.fill(-1);
+        }
+    })?;
+    let lengths = integers64(py, [count], |lengths| {
+        for (place, length) in lengths.iter_mut().enumerate() {
+            let letters = &letters[place * width..][..width];
+            *length = letters.iter().map(|&letter| i64::from(letter >= 0)).sum();
+        }
+    })?;
+    Ok((rows, lengths))
 }
 
 /// Returns a value as an array of integers, if it is one.

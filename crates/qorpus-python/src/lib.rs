@@ -118,8 +118,8 @@ mod _qorpus {
     use super::record::{Origin, Record};
     #[pymodule_export]
     use super::{
-        after_fork, arguments::ordered, before_fork, command, shuffle::shuffled, sqlite_extension,
-        writer::close_writers,
+        after_fork, arguments::ordered, before_fork, command, letters::padded, shuffle::shuffled,
+        sqlite_extension, writer::close_writers,
     };
     #[pymodule_export]
     use super::{

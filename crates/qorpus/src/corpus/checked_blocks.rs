@@ -1,7 +1,8 @@
 //! The blocks of a file that have passed their checks, a bit each: while no process writes the file,
 //! they are checked once in a process.
 
-use qorpus_core::{Codec, Recipe};
+use qorpus_core::{ChunkSpan, Codec};
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -49,22 +50,19 @@ static IS_ALWAYS: LazyLock<bool> =
     LazyLock::new(|| std::env::var_os(VARIABLE).is_some_and(|value| !value.is_empty() && value != "once"));
 
 impl CheckedBlocks {
-    /// Returns the set that all mappings of a file share. `None` if every block is to be checked
-    /// whenever it is read: chunks of any size share no numbering of blocks, and a file that was just
-    /// changed may change again unnoticed.
-    pub(super) fn of(path: &Path, recipe: &Recipe, codec: &Codec) -> Option<Arc<CheckedBlocks>> {
-        let chunks = recipe.expected().filter(|_| !*IS_ALWAYS)?.div_ceil(recipe.chunk_records());
-        let state = file_state(path)?;
+    /// Returns the set that all mappings of a file with the records `ids` share. `None` if every block
+    /// is to be checked whenever it is read: a file that was just changed may change again unnoticed.
+    pub(super) fn of(path: &Path, ids: &Range<u64>, codec: &Codec) -> Option<Arc<CheckedBlocks>> {
+        let state = file_state(path).filter(|_| !*IS_ALWAYS)?;
         state.3.elapsed().ok().filter(|&age| age > SETTLED)?;
         let mut sets = OF_FILES.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(set) = sets.iter().find(|(known, _)| *known == state).and_then(|(_, set)| set.upgrade()) {
             return Some(set);
         }
-        let of = |in_block: u64| BlockSet::new(chunks, recipe.chunk_records().div_ceil(in_block));
         let set = Arc::new(CheckedBlocks {
             state,
-            circuits: of(codec.circuits_in_block()),
-            unitaries: of(codec.unitaries_in_block()),
+            circuits: BlockSet::new(ids, codec.circuits_in_block()),
+            unitaries: BlockSet::new(ids, codec.unitaries_in_block()),
         });
         sets.retain(|(_, set)| set.strong_count() > 0);
         sets.push((state, Arc::downgrade(&set)));
@@ -82,37 +80,66 @@ impl CheckedBlocks {
     }
 }
 
-/// A set of blocks of one column.
+/// A set of full blocks of one column. A block that has fewer records, at the end of a chunk, is never
+/// in it.
 #[derive(Debug)]
 pub(super) struct BlockSet {
-    /// The blocks of a full chunk.
-    in_chunk: u64,
+    first_id: u64,
+    /// The records of a full block.
+    in_block: u64,
     pages: Box<[OnceLock<Box<[AtomicU64; PAGE_WORDS]>>]>,
 }
 
 impl BlockSet {
-    fn new(chunks: u64, in_chunk: u64) -> BlockSet {
-        let pages = chunks.saturating_mul(in_chunk).div_ceil(PAGE_BLOCKS).min(MAX_PAGES);
-        BlockSet { in_chunk, pages: (0..pages).map(|_| OnceLock::new()).collect() }
+    fn new(ids: &Range<u64>, in_block: u64) -> BlockSet {
+        let pages = (ids.end - ids.start).div_ceil(in_block).div_ceil(PAGE_BLOCKS).min(MAX_PAGES);
+        let pages = (0..pages).map(|_| OnceLock::new()).collect();
+        BlockSet { first_id: ids.start, in_block, pages }
     }
 
-    /// Returns the number of a chunk's first block.
-    pub(super) fn first(&self, chunk: u64) -> u64 {
-        chunk.saturating_mul(self.in_chunk)
+    /// Returns the blocks of a chunk.
+    pub(super) fn of_chunk(&self, chunk: ChunkSpan) -> ChunkBlocks<'_> {
+        let before = chunk.first_id.checked_sub(self.first_id);
+        let count = if before.is_some() { chunk.count / self.in_block } else { 0 };
+        ChunkBlocks { set: self, first: before.unwrap_or_default() / self.in_block, count }
     }
 
     #[inline]
-    pub(super) fn contains(&self, block: u64) -> bool {
-        let (page, word, bit) = place(block);
+    fn contains(&self, number: u64) -> bool {
+        let (page, word, bit) = place(number);
         let page = self.pages.get(page).and_then(OnceLock::get);
         page.is_some_and(|words| words[word].load(Ordering::Relaxed) & bit > 0)
     }
 
-    pub(super) fn insert(&self, block: u64) {
-        let (page, word, bit) = place(block);
+    fn insert(&self, number: u64) {
+        let (page, word, bit) = place(number);
         if let Some(page) = self.pages.get(page) {
             let words = page.get_or_init(|| Box::new([const { AtomicU64::new(0) }; PAGE_WORDS]));
             words[word].fetch_or(bit, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The blocks of one chunk in a set.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ChunkBlocks<'s> {
+    set: &'s BlockSet,
+    /// The number of the chunk's first block. Full blocks begin at least a block apart, also in chunks
+    /// of any size, so that the number of blocks before them, rounded down, distinguishes them.
+    first: u64,
+    /// The number of its full blocks.
+    count: u64,
+}
+
+impl ChunkBlocks<'_> {
+    #[inline]
+    pub(super) fn contains(self, block: usize) -> bool {
+        (block as u64) < self.count && self.set.contains(self.first + block as u64)
+    }
+
+    pub(super) fn insert(self, block: usize) {
+        if (block as u64) < self.count {
+            self.set.insert(self.first + block as u64);
         }
     }
 }
@@ -130,17 +157,52 @@ mod tests {
 
     #[test]
     fn a_set_has_the_blocks_that_were_inserted_and_no_others() {
-        let set = BlockSet::new(1_000, 70);
+        let set = BlockSet::new(&(0..64 * 70_000), 64);
         let inserted = [0, 63, 64, PAGE_BLOCKS - 1, PAGE_BLOCKS, 69_999];
         inserted.iter().for_each(|&block| set.insert(block));
         let found: Vec<u64> = (0..80_000).filter(|&block| set.contains(block)).collect();
         assert_eq!(found, inserted);
-        assert_eq!(set.first(3), 210);
+    }
+
+    /// One full block is in the set, and it is never taken for another one; blocks of fewer records
+    /// are never in it.
+    #[test]
+    fn blocks_of_chunks_of_any_size_are_distinguished() {
+        let (start, in_block) = (1_000, 32);
+        for counts in [&[100, 100, 100][..], &[31, 33, 32, 1, 64, 63, 95], &[32; 5], &[7, 7, 7, 7, 40]] {
+            let end = start + counts.iter().sum::<u64>();
+            let chunks: Vec<ChunkSpan> = counts
+                .iter()
+                .scan(start, |next, &count| {
+                    *next += count;
+                    Some(ChunkSpan { first_id: *next - count, count })
+                })
+                .collect();
+            let blocks = |chunk: &ChunkSpan| 0..chunk.count.div_ceil(in_block) as usize;
+            for inserted in &chunks {
+                for block in blocks(inserted) {
+                    let set = BlockSet::new(&(start..end), in_block);
+                    set.of_chunk(*inserted).insert(block);
+                    for chunk in &chunks {
+                        for other in blocks(chunk) {
+                            let is_full = (other as u64 + 1) * in_block <= chunk.count;
+                            let is_same = (chunk.first_id, other) == (inserted.first_id, block);
+                            assert_eq!(set.of_chunk(*chunk).contains(other), is_same && is_full);
+                        }
+                    }
+                }
+            }
+        }
+        // Records that the set does not know.
+        let set = BlockSet::new(&(start..2 * start), in_block);
+        let before = set.of_chunk(ChunkSpan { first_id: 0, count: 64 });
+        before.insert(0);
+        assert!(!before.contains(0) && !set.contains(0));
     }
 
     #[test]
     fn memory_is_bounded() {
-        let set = BlockSet::new(u64::MAX, 70);
+        let set = BlockSet::new(&(0..u64::MAX), 64);
         assert_eq!(set.pages.len() as u64, MAX_PAGES);
         for block in [MAX_PAGES * PAGE_BLOCKS, u64::MAX] {
             set.insert(block);

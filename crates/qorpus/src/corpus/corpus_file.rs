@@ -164,7 +164,7 @@ impl CorpusFile {
     ) -> Option<CorpusFile> {
         // Before it is mapped: if another file takes its place meanwhile, the next read sees it.
         let corpus = CorpusFile::new(path, known.clone());
-        let blocks = corpus.checked_blocks();
+        let blocks = corpus.checked_blocks(&ids);
         let file = PublishedMapping::new(&corpus.path, size)?;
         let root = layout.root(file.bytes())?;
         let rows = RowCache::new(corpus.recipe(), ids.end - ids.start, rows);
@@ -359,9 +359,10 @@ impl CorpusFile {
         self.blamed(damaged(self.recipe(), self.path.clone(), number, damage))
     }
 
-    /// Returns the blocks of this file that need no further check; `None` if all are to be checked.
-    pub(super) fn checked_blocks(&self) -> Option<Arc<CheckedBlocks>> {
-        let blocks = CheckedBlocks::of(&self.path, self.recipe(), self.codec())?;
+    /// Returns the blocks of this file with the records `ids` that need no further check; `None` if all
+    /// are to be checked.
+    pub(super) fn checked_blocks(&self, ids: &Range<u64>) -> Option<Arc<CheckedBlocks>> {
+        let blocks = CheckedBlocks::of(&self.path, ids, self.codec())?;
         (Some(blocks.file_id()) == self.file_id).then_some(blocks)
     }
 

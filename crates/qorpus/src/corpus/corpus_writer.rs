@@ -401,13 +401,15 @@ impl Drop for CorpusWriter {
             // the file would stay marked as being written.
             let _ = self.connection.pragma_query(None, "schema_version", |_| Ok(()));
             let in_wal_mode = is_mode(&self.connection, "wal");
-            if self.lock.is_alone()
+            let is_last = self.lock.is_alone()
                 && self.check_file().is_ok()
-                && (!in_wal_mode || names.journal().is_ok())
-                && !write_lock.change_mode(|| {
-                    set_journal_mode(&self.connection, &self.busy_timeout, "DELETE", CLOSE_TIMEOUT)
-                })
-            {
+                && (!in_wal_mode || names.journal().is_ok());
+            if is_last {
+                let change =
+                    || set_journal_mode(&self.connection, &self.busy_timeout, "DELETE", CLOSE_TIMEOUT);
+                if write_lock.change_mode(change) {
+                    return;
+                }
                 if in_wal_mode {
                     names.forget_journal();
                 }
@@ -415,6 +417,7 @@ impl Drop for CorpusWriter {
                 let checkpoint = || self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
                 let _ = self.busy_timeout.limited(SHORT_TIMEOUT, checkpoint);
             }
+            wal::keep(&self.connection);
         }
     }
 }

@@ -117,7 +117,7 @@ impl CorpusFile {
         if self.has_no_writers()
             && let Some(ids) = self.ids_in_one()?
         {
-            let blocks = self.checked_blocks();
+            let blocks = self.checked_blocks(&ids);
             let connection = connection::open_immutable(&self.path)?;
             let file = ImmutableFile::new(connection, |connection| Handles {
                 columns: Columns::new(connection),
@@ -140,12 +140,12 @@ impl CorpusFile {
     /// settled, its blocks are checked again.
     fn refresh_checks(&self) {
         let mut mapped = self.mapped.borrow_mut();
-        let Some(MappedFile { file, checked, .. }) = mapped.as_mut() else { return };
+        let Some(MappedFile { ids, file, checked, .. }) = mapped.as_mut() else { return };
         let is_changed = checked.as_ref().is_some_and(|checked| !checked.blocks().is_of(&self.path));
         if is_changed && matches!(file, Backing::Sqlite(_)) {
             *mapped = None;
         } else if is_changed || checked.is_none() {
-            let blocks = self.checked_blocks();
+            let blocks = self.checked_blocks(ids);
             *checked = file.bytes(|bytes| CheckedFile::new(blocks, bytes));
         }
     }

@@ -1,7 +1,7 @@
 //! Mapped files: records of a file that no process changes, read from its mapping or, where that is not
 //! possible, from open columns.
 
-use crate::corpus::checked_blocks::{BlockSet, CheckedBlocks};
+use crate::corpus::checked_blocks::{BlockSet, CheckedBlocks, ChunkBlocks};
 use crate::corpus::record::{GivenLabels, RowBuffers};
 use crate::corpus::row_cache::{ChunkCache, RowCache};
 use crate::sqlite::blob::Columns;
@@ -132,13 +132,12 @@ pub(super) struct MappedReader<'s> {
     pub(super) checked: Option<&'s CheckedBlocks>,
 }
 
-/// A column of a row, and the blocks of its file that were checked before, with the number of the
-/// row's first one.
+/// A column of a row, and its blocks that were checked before.
 struct MappedColumn<'s> {
     file: Bytes<'s>,
     row: &'s ChunkRow,
     start: usize,
-    checked: Option<(&'s BlockSet, u64)>,
+    checked: Option<ChunkBlocks<'s>>,
 }
 
 impl ReadColumn<Fallback> for MappedColumn<'_> {
@@ -149,12 +148,12 @@ impl ReadColumn<Fallback> for MappedColumn<'_> {
 
     #[inline]
     fn is_checked(&self, block: usize) -> bool {
-        self.checked.is_some_and(|(set, first)| set.contains(first + block as u64))
+        self.checked.is_some_and(|blocks| blocks.contains(block))
     }
 
     fn set_checked(&mut self, block: usize) {
-        if let Some((set, first)) = self.checked {
-            set.insert(first + block as u64);
+        if let Some(blocks) = self.checked {
+            blocks.insert(block);
         }
     }
 }
@@ -337,7 +336,7 @@ impl MappedReader<'_> {
     /// Returns the column of a row that begins at `start`.
     #[inline]
     fn column<'r>(&'r self, row: &'r ChunkRow, start: usize, set: Option<&'r BlockSet>) -> MappedColumn<'r> {
-        let checked = set.map(|set| (set, set.first(self.rows.chunk(row))));
+        let checked = set.map(|set| set.of_chunk(row.span()));
         MappedColumn { file: self.file, row, start, checked }
     }
 

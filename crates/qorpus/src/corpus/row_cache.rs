@@ -73,11 +73,6 @@ impl RowCache {
         })
     }
 
-    /// Returns the number of the chunk in a row, if all chunks but the last are full.
-    pub(super) fn chunk(&self, row: &ChunkRow) -> u64 {
-        row.first_id / self.most
-    }
-
     /// Returns whether there may be such a chunk.
     pub(super) fn fits(&self, row: &ChunkRow) -> bool {
         let count = u64::from(row.count);

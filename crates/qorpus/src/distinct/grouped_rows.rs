@@ -1,6 +1,7 @@
 //! Rows in groups, each a chain of blocks. Blocks lie in large areas of memory that later levels
 //! reuse: to get new pages of the usual size from the kernel takes as long as to fill them.
 
+use crate::os::prefetch::prefetch;
 use bytemuck::Pod;
 use memmap2::MmapMut;
 use std::io;
@@ -91,7 +92,11 @@ impl<'a, T: Pod> GroupWriter<'a, T> {
         let first = self.ends[group] as usize - len;
         let area = &mut self.areas[first / Self::AREA_ROWS][..Self::AREA_ROWS * size_of::<T>()];
         let rows: &mut [T] = bytemuck::cast_slice_mut(area);
-        rows[first % Self::AREA_ROWS..][..len].copy_from_slice(&self.staged[group][..len]);
+        let (copied, next) = rows[first % Self::AREA_ROWS..].split_at_mut(len);
+        copied.copy_from_slice(&self.staged[group][..len]);
+        if !(first + len).is_multiple_of(BLOCK_ROWS) {
+            prefetch_staged(next);
+        }
     }
 
     /// Copies all rows that are not in their blocks yet.
@@ -113,7 +118,14 @@ impl<'a, T: Pod> GroupWriter<'a, T> {
             self.areas.push(self.pool.take()?);
         }
         self.before.push(before as u32);
+        prefetch_staged(self.rows_from(first));
         Ok(first)
+    }
+
+    /// Returns the places from `first` on in its area.
+    fn rows_from(&self, first: usize) -> &[T] {
+        let area = &self.areas[first / Self::AREA_ROWS][..Self::AREA_ROWS * size_of::<T>()];
+        &bytemuck::cast_slice(area)[first % Self::AREA_ROWS..]
     }
 
     /// Returns the blocks of a group.
@@ -124,10 +136,16 @@ impl<'a, T: Pod> GroupWriter<'a, T> {
         });
         ends.map(|end| {
             let first = (end - 1) / BLOCK_ROWS * BLOCK_ROWS;
-            let area = &self.areas[first / Self::AREA_ROWS][..Self::AREA_ROWS * size_of::<T>()];
-            &bytemuck::cast_slice(area)[first % Self::AREA_ROWS..][..end - first]
+            &self.rows_from(first)[..end - first]
         })
     }
+}
+
+/// Prefetches the rows that will be copied next: the processor would wait for lines that it is to
+/// write, too.
+#[inline(always)]
+fn prefetch_staged<T>(rows: &[T]) {
+    prefetch(rows.as_ptr().cast(), rows.len().min(STAGED_ROWS) * size_of::<T>());
 }
 
 impl<T> Drop for GroupWriter<'_, T> {

@@ -9,6 +9,7 @@ pub(crate) mod fork;
 pub(crate) mod lock_file;
 pub(crate) mod lock_holder;
 pub(crate) mod lock_queue;
+pub(crate) mod prefetch;
 pub(crate) mod rights;
 pub(crate) mod sidecar_lock;
 pub(crate) mod waiting;

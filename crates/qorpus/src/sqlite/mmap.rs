@@ -6,6 +6,7 @@
     reason = "to read records from the mapping is ten times as fast as by SQLite's tree and blobs"
 )]
 
+use crate::os::prefetch::prefetch;
 use crate::sqlite::connection::PAGE_SIZE;
 use crate::sqlite::guard::Guard;
 use memmap2::{MmapOptions, MmapRaw};
@@ -185,24 +186,9 @@ impl<'m> Bytes<'m> {
     /// Prefetches bytes that will be read soon.
     #[inline]
     pub(crate) fn prefetch(self, at: usize, len: usize) {
-        #[cfg(target_arch = "x86_64")]
-        {
-            use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-            let mut line = at & !(CACHE_LINE_BYTES - 1);
-            while line < at + len {
-                // To the second level: the buffers of the first level hold about a dozen lines, and
-                // a block has more. SAFETY: a prefetch is a hint and reads nothing, for any
-                // address.
-                unsafe { _mm_prefetch::<_MM_HINT_T1>(self.start.wrapping_add(line).cast()) };
-                line += CACHE_LINE_BYTES;
-            }
-        }
+        prefetch(self.start.wrapping_add(at), len);
     }
 }
-
-/// Bytes of a line of the processor's caches.
-#[cfg(target_arch = "x86_64")]
-const CACHE_LINE_BYTES: usize = 64;
 
 #[cfg(test)]
 impl<'m> From<&'m [u8]> for Bytes<'m> {

@@ -1,15 +1,16 @@
 //! Files in WAL mode whose WAL is missing: copies from the time when the corpus was written.
 //!
-//! The last writer or reader of a corpus leaves WAL mode. Killed writers leave the WAL, or a byte
-//! in the lock file that shows that they were just changing the mode. So a file in WAL mode without
+//! The last writer or reader of a corpus leaves WAL mode, and others leave the WAL. Killed writers
+//! leave it too, or a byte in the lock file that shows that they were just changing the mode. So a file in WAL mode without
 //! a WAL, which no writer has open, was copied alone, or its WAL was removed, or another program
 //! was the last to close it. Nothing in the file distinguishes these cases.
 
 use crate::os::sidecar_lock;
 use crate::paths::{absolute, wal_path};
 use crate::sqlite::mmap::read_header;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, ffi};
 use std::collections::BTreeSet;
+use std::ffi::c_int;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -93,6 +94,16 @@ pub(crate) fn warning(path: &Path) -> String {
     )
 }
 
+/// Lets the WAL stay when this connection closes. Otherwise SQLite removes it if no other connection
+/// is left by then: whoever else had the file open may just have been killed.
+#[expect(unsafe_code, reason = "rusqlite does not wrap this operation")]
+pub(crate) fn keep(connection: &Connection) {
+    let (main, operation, mut on) = (c"main".as_ptr(), ffi::SQLITE_FCNTL_PERSIST_WAL, 1 as c_int);
+    // SAFETY: the handle is open as long as the connection, and this operation reads and writes an
+    // int. Where it fails, the worst case is a needless warning.
+    unsafe { ffi::sqlite3_file_control(connection.handle(), main, operation, (&raw mut on).cast()) };
+}
+
 /// Returns whether the header says WAL mode. It is read through SQLite, which knows when it may
 /// close a descriptor: closing one by hand would drop all locks that this process has on the file.
 fn is_in_wal_mode(path: &Path) -> bool {
@@ -116,7 +127,9 @@ fn identity(path: &Path) -> Option<FileIdentity> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::os::sidecar_lock::SidecarLock;
     use crate::{CorpusFile, VerifyOptions, Writer, WriterOptions, repair, verify};
+    use std::cell::RefCell;
     use tempfile::TempDir;
 
     fn writer(path: &Path) -> Writer {
@@ -264,6 +277,37 @@ mod tests {
         assert!(!missing());
         drop(second);
         assert!(!is_in_wal_mode(&path) && !wal_path(&path).exists() && !missing() && is_clean(&path));
+    }
+
+    /// The others are killed between its look at them and its end: the lock of one is there, but no
+    /// connection.
+    #[test]
+    fn whoever_ends_last_after_a_kill_keeps_the_wal() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("c.db");
+        let end_as_last = |ends: &dyn Fn()| {
+            let killed = SidecarLock::open(&path).unwrap();
+            ends();
+            drop(killed);
+            assert!(is_in_wal_mode(&path) && wal_path(&path).exists() && !is_missing(&path));
+            let corpus = CorpusFile::open(&path).unwrap();
+            assert!(!corpus.summary().unwrap().wal_missing);
+            corpus.len().unwrap()
+        };
+        let (one, other) = (writer(&path), writer(&path));
+        one.append(&[0], None, &[]).unwrap();
+        one.flush().unwrap();
+        let writers = RefCell::new(Some((one, other)));
+        assert_eq!(end_as_last(&|| drop(writers.take())), 1);
+        assert!(!is_in_wal_mode(&path) && !wal_path(&path).exists() && is_clean(&path));
+        // A reader beside a writer.
+        let (alone, reader) = (writer(&path), CorpusFile::open(&path).unwrap());
+        alone.append(&[0], None, &[]).unwrap();
+        alone.flush().unwrap();
+        assert_eq!(reader.len().unwrap(), 2);
+        let all = RefCell::new(Some((alone, reader)));
+        assert_eq!(end_as_last(&|| drop(all.take())), 2);
+        assert!(!is_in_wal_mode(&path) && !wal_path(&path).exists() && is_clean(&path));
     }
 
     /// The POSIX locks of this process on a file, which end when it closes any descriptor of the
