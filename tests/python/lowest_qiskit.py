@@ -23,7 +23,7 @@ def environment(directory: Path) -> Path:
         return python
     shutil.rmtree(directory, ignore_errors=True)
     subprocess.run([sys.executable, "-m", "venv", directory], check=True)
-    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", REQUIREMENTS]
+    install = [python, "-m", "pip", "install", "--quiet", "--no-compile", "--disable-pip-version-check", "-r", REQUIREMENTS]
     # Networks fail now and then.
     for pause in PAUSES:
         if subprocess.run(install).returncode == 0:

@@ -36,11 +36,10 @@ pub(super) fn enable_wal(path: &Path, reader: &Connection) {
 /// Leaves WAL mode if this is the last reader and no writer is left, so that a single file remains.
 pub(super) fn leave_wal(path: &Path, reader: &Connection) {
     // A file that lacks its WAL stays marked, until a writer accepts it.
-    if read_only::is_on() || !is_mode(reader, "wal") || wal::is_found(path) {
+    if read_only::is_on() || !is_mode(reader, "wal") || wal::is_found(path) || sidecar_lock::is_held(path) {
         return;
     }
-    if !sidecar_lock::is_held(path)
-        && let Ok(lock) = SidecarLock::open(path)
+    if let Ok(lock) = SidecarLock::open(path)
         && let Ok(write_lock) = lock.write_lock()
     {
         // As a writer does when it closes: a writer that comes or goes meanwhile must not count
@@ -48,15 +47,11 @@ pub(super) fn leave_wal(path: &Path, reader: &Connection) {
         lock.release();
         if lock.is_alone() && reader.pragma_update(None, "query_only", false).is_ok() {
             // Other readers keep the WAL; SQLite does not wait for them here.
-            let change = || {
-                reader.pragma_update_and_check(None, "journal_mode", "DELETE", |row| row.get::<_, String>(0))
-            };
-            if write_lock.change_mode(change).is_ok_and(|mode| mode == "delete") {
-                return;
-            }
+            write_lock.change_mode(|| {
+                let _ = reader.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()));
+            });
         }
     }
-    wal::keep(reader);
 }
 
 /// Returns whether the journal mode, as far as this connection has seen it, is `mode`.
