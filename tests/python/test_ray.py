@@ -62,7 +62,7 @@ def made_while_a_node_dies(cluster, recipe, path):
     return corpus
 
 
-@pytest.mark.parametrize(("where", "records"), [("a directory", 100_000), ("a bucket", 60_000)])
+@pytest.mark.parametrize(("where", "records"), [("a directory", 60_000), ("a bucket", 40_000)])
 def test_shards_while_a_node_dies_and_tasks_run_twice(cluster, store, tmp_path, where, records):
     whole = tmp_path / "whole.db"
     generate(whole, *f"--gates h,s,t --qubits 1 --random {records} --length 200..300 --no-unitaries".split())
