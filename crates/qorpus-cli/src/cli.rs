@@ -36,7 +36,7 @@ const ABOUT_ALL_COMMANDS: &str = "\
   QORPUS_CACHE        Directory on a local disk for shards from an object store
                       [default: ~/.cache/qorpus]
   QORPUS_CACHE_SIZE   Size limit of that directory [default: 20GiB]
-  QORPUS_CHECK        'always' checks finished files on every read, 'once' lets
+  QORPUS_CHECK        'always' checks every block on every read, 'once' lets
                       reads of many records trust earlier ones [default: once]
   AWS_*               Object store and credentials: AWS_ENDPOINT_URL, AWS_REGION,
                       AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN

@@ -116,10 +116,9 @@ impl<'a> BitReader<'a> {
         while count > 0 {
             let now = count.min(in_word);
             let bits = now as u32 * width;
-            // Neighbours are added, then neighbouring sums, throughout the word at once: in a partly
-            // filled one too, so that the processor can predict the loop's end.
+            // Neighbours are added, then neighbouring sums, throughout the word at once.
             let (mut word, mut lane) = (self.word() & mask(bits), width.max(1));
-            while lane < in_word as u32 * width {
+            while lane < bits {
                 let even = EVEN[lane as usize];
                 word = (word & even) + (word >> lane & even);
                 lane *= 2;

@@ -4,7 +4,6 @@
 use crate::corpus::checked_blocks::{BlockSet, CheckedBlocks, ChunkBlocks};
 use crate::corpus::record::{GivenLabels, RowBuffers};
 use crate::corpus::row_cache::{ChunkCache, RowCache};
-use crate::os::prefetch::LINE_BYTES;
 use crate::sqlite::blob::Columns;
 use crate::sqlite::btree::{self, ChunkRow};
 use crate::sqlite::layout::{FileVersion, chunks_root, file_version, is_at_rest, keys_root};
@@ -274,9 +273,7 @@ impl MappedReader<'_> {
             }
         }
         for &(start, bytes) in &spans[..len] {
-            // Without the line that was asked for above.
-            let next = (start + 1).next_multiple_of(LINE_BYTES);
-            self.file.prefetch(next, (start + bytes).saturating_sub(next));
+            self.file.prefetch(start, bytes);
         }
     }
 

@@ -3,7 +3,8 @@
 #![expect(unsafe_code, reason = "memory that is far away is fetched while other work is done")]
 
 /// Bytes of a line of the caches.
-pub(crate) const LINE_BYTES: usize = 64;
+#[cfg(target_arch = "x86_64")]
+const LINE_BYTES: usize = 64;
 
 /// Prefetches bytes that will be read or written soon. Any address will do.
 #[inline(always)]

@@ -1,9 +1,9 @@
 //! Files in WAL mode whose WAL is missing: copies from the time when the corpus was written.
 //!
 //! The last writer or reader of a corpus leaves WAL mode, and other writers leave the WAL. Killed ones
-//! leave it too, or a byte in the lock file that shows that they were just changing the mode. So a file in WAL mode without
-//! a WAL, which no writer has open, was copied alone, or its WAL was removed, or another program
-//! was the last to close it. Nothing in the file distinguishes these cases.
+//! leave it too, or a byte in the lock file that shows that they were just changing the mode. So a
+//! file in WAL mode without a WAL, which no writer has open, was copied alone, or its WAL was removed,
+//! or another program was the last to close it. Nothing in the file distinguishes these cases.
 
 use crate::os::sidecar_lock;
 use crate::paths::{absolute, wal_path};
