@@ -50,11 +50,25 @@ class Record:
     labels: dict
 
 
+# The commands of a test that were started.
+STARTED: list[subprocess.Popen] = []
+
+
 def start(*arguments, **options) -> subprocess.Popen:
     """Starts `qorpus ARGUMENTS` and returns at once."""
     command = [str(QORPUS), *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
-    return subprocess.Popen(command, text=True, env=ENVIRONMENT, **pipes, **options)
+    process = subprocess.Popen(command, text=True, env=ENVIRONMENT, **pipes, **options)
+    STARTED.append(process)
+    return process
+
+
+def end_started():
+    """Ends what a failed test has left, with its pipes: a later test would be blamed for them."""
+    for process in STARTED:
+        with process:
+            process.kill()
+    STARTED.clear()
 
 
 def finish(process: subprocess.Popen, status: int | None = 0) -> subprocess.CompletedProcess:
@@ -69,6 +83,11 @@ def finish(process: subprocess.Popen, status: int | None = 0) -> subprocess.Comp
     assert status is None or process.returncode == status, said
     assert "panicked" not in stderr and "RUST_BACKTRACE" not in stderr, said
     return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+
+def complaints(result: subprocess.CompletedProcess) -> list[str]:
+    """What a command said, but for waits for other processes, which a busy machine makes long."""
+    return [line for line in result.stderr.splitlines() if ": waiting for " not in line]
 
 
 def qorpus(*arguments, status: int | None = 0, **options) -> subprocess.CompletedProcess:

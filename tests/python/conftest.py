@@ -9,7 +9,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import qorpus
-from command import QORPUS, described
+from command import QORPUS, described, end_started
 from hypothesis import settings
 
 # A machine under load is slow, and a failure's example is printed: nothing need be kept beside the
@@ -45,6 +45,13 @@ def own_cache(tmp_path_factory):
     """Keep the cache of stores out of the home directory of the user who runs the tests."""
     with described({"QORPUS_CACHE": str(tmp_path_factory.mktemp("cache"))}):
         yield
+
+
+@pytest.fixture(autouse=True)
+def ended():
+    """Leave no command behind."""
+    yield
+    end_started()
 
 
 @pytest.fixture

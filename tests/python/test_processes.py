@@ -15,7 +15,7 @@ import time
 import numpy as np
 import pytest
 import qorpus as package
-from command import PATIENCE, companions, content_hash, finish, generate, info, integrity, qorpus, show, start
+from command import PATIENCE, companions, complaints, content_hash, finish, generate, info, integrity, qorpus, show, start
 
 # Many letters and small unitaries: about a second of computing for some megabytes, so that the disk
 # hardly matters.
@@ -83,7 +83,7 @@ def test_sixteen_processes_create_and_fill_one_file(corpus, undisturbed):
     leaves a gap."""
     processes = [writer(corpus, SECOND) for _ in range(16)]
     for process in processes:
-        assert finish(process).stderr == ""
+        assert complaints(finish(process)) == []
     check_finished(corpus, undisturbed(SECOND))
 
 
@@ -101,7 +101,7 @@ def test_half_of_sixteen_are_killed(corpus, undisturbed, chance):
         for process in processes:
             result = finish(process, None)
             killed = process in victims and result.returncode == -signal.SIGKILL
-            assert killed or (result.returncode == 0 and result.stderr == ""), result
+            assert killed or (result.returncode == 0 and complaints(result) == []), result
         generate(path, *SECOND)
         check_finished(path, undisturbed(SECOND))
         path.unlink()
@@ -120,7 +120,7 @@ def test_all_are_killed_again_and_again(corpus, undisturbed, chance, writers):
             process.kill()
         for process in processes:
             result = finish(process, None)
-            assert result.returncode in (0, -signal.SIGKILL) and result.stderr == "", result
+            assert result.returncode in (0, -signal.SIGKILL) and complaints(result) == [], result
         if readable(corpus):
             qorpus("verify", corpus, "--sample", "0.01", "--quiet")
             facts = info(corpus)
@@ -141,7 +141,7 @@ def test_interrupted(corpus, undisturbed, writers):
     for process in processes:
         process.send_signal(signal.SIGINT)
     for process in processes:
-        assert finish(process, 130).stderr == ""
+        assert complaints(finish(process, 130)) == []
     facts = info(corpus)
     assert 0 < facts["records"] < facts["expected"] and facts["complete"] is False
     assert companions(corpus) == []
@@ -168,7 +168,7 @@ def test_one_file_by_several_names(corpus, undisturbed):
     link.symlink_to(corpus)
     names = [corpus, link, directory / "c.db", directory / "link.db"]
     for process in [writer(names[number % 4], SECOND) for number in range(12)]:
-        assert finish(process).stderr == ""
+        assert complaints(finish(process)) == []
     check_finished(corpus, undisturbed(SECOND))
     assert {content_hash(name) for name in names} == {undisturbed(SECOND)}
     assert sorted(path.name for path in corpus.parent.iterdir()) == ["c.db", "elsewhere", "link.db"]
@@ -179,7 +179,7 @@ def test_parts_in_one_file(corpus, undisturbed, together):
     """Shares of the chunks, made at the same time or one after the other, add up to the whole."""
     if together:
         for process in [writer(corpus, SECOND, "--part", f"{part}/5") for part in range(5)]:
-            assert finish(process).stderr == ""
+            assert complaints(finish(process)) == []
     else:
         for part in [3, 0, 4, 1, 2]:
             assert not (corpus.exists() and info(corpus)["complete"])
@@ -191,7 +191,7 @@ def test_merged_parts(corpus, undisturbed):
     """Parts made in files of their own are merged in any order, and in several steps."""
     parts = [corpus.with_name(f"part{part}.db") for part in range(3)]
     for process in [writer(path, SECOND, "--part", f"{part}/3") for part, path in enumerate(parts)]:
-        assert finish(process).stderr == ""
+        assert complaints(finish(process)) == []
     hashes = [content_hash(path) for path in parts]
     qorpus("merge", corpus, parts[2], parts[0], "--quiet")
     facts = info(corpus)
@@ -236,7 +236,7 @@ def test_reading_while_four_write(corpus, undisturbed):
         else:
             assert wanted not in seen and "not generated yet" in result.stderr, result.stderr
     for process in processes:
-        assert finish(process).stderr == ""
+        assert complaints(finish(process)) == []
     assert counts == sorted(counts)
     # If a reader outlived the last writer, the WAL is still there; the next writer checkpoints it.
     generate(corpus, *LONG)
@@ -270,7 +270,7 @@ def test_a_foreign_reader_looks_again_and_again(corpus, undisturbed):
         reader.execute("COMMIT")
         time.sleep(0.02)
     reader.close()
-    assert finish(process).stderr == ""
+    assert complaints(finish(process)) == []
     generate(corpus, *LONG)
     check_finished(corpus, undisturbed(LONG))
 
@@ -285,7 +285,7 @@ def test_a_foreign_reader_keeps_its_transaction(corpus, undisturbed):
     reader.execute("BEGIN")
     before = counted(reader)
     for process in processes:
-        assert finish(process).stderr == ""
+        assert complaints(finish(process)) == []
     assert counted(reader) == before and before[0] == before[1] < 40000
     reader.execute("COMMIT")
     assert counted(reader) == (40000, 40000)
@@ -306,7 +306,7 @@ def test_a_foreign_reader_was_there_first(corpus, undisturbed):
     time.sleep(2)
     assert counted(reader) == before
     reader.execute("COMMIT")
-    assert finish(process).stderr == ""
+    assert complaints(finish(process)) == []
     reader.close()
     generate(corpus, *SECOND)
     check_finished(corpus, undisturbed(SECOND))
