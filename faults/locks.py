@@ -23,8 +23,8 @@ TITLE = "Locks"
 WAL_LIMIT_BYTES = 1 << 30
 #: The longest wait for a lock whose holder died: no time at all, but a busy machine may be slow.
 TIMEOUT_SECONDS = 20
-#: The recipe of 1.6 GB of unitaries, written while a reader keeps its transaction.
-LARGE = ("--qubits", "3", "--random", "1500000", "--length", "5..14", "--quiet")
+#: The recipe of 1.3 GB of unitaries, written while a reader keeps its transaction.
+LARGE = ("--qubits", "3", "--random", "1200000", "--length", "5..14", "--quiet")
 
 
 #: A measurement: it gets a server, and counts.
@@ -32,19 +32,18 @@ LockTask = Callable[[ProcessServer, Outcome], None]
 
 
 def tasks(quick: bool, seed: int) -> list[list[LockTask]]:
-    """Return one list: tasks that measure waits must not run side by side."""
+    """Return one list, because tasks that measure waits must not run side by side; two if quick."""
     seconds = 1.5 if quick else 5.0
     processes = (2, 16, 64) if quick else (2, 4, 8, 16, 32, 64, 128, 256)
-    contentions: list[LockTask] = [partial(contend, number, seconds) for number in processes]
-    return [[
-        *contentions,
+    measures: list[LockTask] = [
+        *(partial(contend, number, seconds) for number in processes),
         partial(stop_holder, 2 if quick else 30, False, 1 if quick else 2),
         partial(stop_holder, 0.5, True, 3 if quick else 20),
-        a_reader_never_ends,
-        a_reader_was_there_first,
         partial(many_create, 2 if quick else 10),
         partial(wals_begin_and_end, 25 if quick else 300),
-    ]]  # fmt: skip
+    ]
+    readers: list[LockTask] = [a_reader_never_ends, a_reader_was_there_first]
+    return [readers, measures] if quick else [measures + readers]
 
 
 def fairness(shares: list[int]) -> float:
@@ -179,12 +178,17 @@ def many_create(repetitions: int, server: ProcessServer, outcome: Outcome) -> No
     for _ in range(repetitions):
         path = server.directory() / "c.db"
         answers = server.run(*[command("generate", str(path), *FLAGS, "--quiet") for _ in range(64)])
-        outcome.failures += [f"64 create: {answer}" for answer in answers if answer.status or answer.output.strip()]
+        outcome.failures += [f"64 create: {answer}" for answer in answers if answer.status or complaints(answer.output)]
         info = subprocess.run([QORPUS, "info", path, "--json"], check=True, capture_output=True).stdout
         hashes.add(json.loads(info)["content_hash"])
         outcome.failures += verified(path)
         outcome.counts["times that 64 processes created one corpus"] += 1
     outcome.failures += [f"their corpora differ: {hashes}"] if len(hashes) > 1 else []
+
+
+def complaints(output: str) -> list[str]:
+    """Return what was said, but for waits for other processes, which a busy machine makes long."""
+    return [line for line in output.splitlines() if ": waiting for " not in line]
 
 
 def wals_begin_and_end(visits: int, server: ProcessServer, outcome: Outcome) -> None:

@@ -24,6 +24,9 @@ pub(super) struct DedupTable {
 /// The fewest slots of a table.
 const MIN_SLOTS: usize = 1 << 8;
 
+/// The fewest slots for each candidate. With fewer, more candidates have to look at a second slot.
+const SLOTS_A_CANDIDATE: usize = 8;
+
 impl DedupTable {
     /// Replaces the contents by these candidates, merged.
     pub(super) fn merge<'c>(&mut self, candidates: impl Iterator<Item = &'c [CompactCandidate]>) {
@@ -31,7 +34,7 @@ impl DedupTable {
         self.set_slots(self.slots.len().max(MIN_SLOTS));
         for candidates in candidates {
             // Now, because all of them may be new.
-            let needed = 2 * (self.merged.len() + candidates.len());
+            let needed = SLOTS_A_CANDIDATE * (self.merged.len() + candidates.len());
             if needed > self.slots.len() {
                 self.set_slots(needed.next_power_of_two());
             }
