@@ -15,6 +15,7 @@ use crate::os::filesystem;
 use crate::os::sidecar_lock::{SidecarLock, WriteLock};
 use crate::paths::{absolute, wal_path};
 use crate::sqlite::connection::{self, Access, BusyTimeout, FileKind, PAGE_SIZE, StoredRecipe};
+use crate::sqlite::early_writes::early;
 use crate::sqlite::failure::sqlite_on;
 use crate::sqlite::wal;
 use crate::tables::label_names::label_names;
@@ -208,8 +209,15 @@ impl CorpusWriter {
     fn transact<T>(&self, change: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
         let write_lock = self.prepare()?;
         let transaction = self.begin()?;
-        let result = change(&transaction)?;
-        self.commit(transaction)?;
+        let write = || -> Result<T> {
+            let result = change(&transaction)?;
+            self.commit(transaction)?;
+            Ok(result)
+        };
+        let result = match self.durability {
+            Durability::Full => early(write),
+            Durability::Normal | Durability::Off => write(),
+        }?;
         self.finish(&write_lock)?;
         Ok(result)
     }

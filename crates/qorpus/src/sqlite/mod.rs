@@ -4,6 +4,7 @@
 pub(crate) mod blob;
 pub(crate) mod btree;
 pub(crate) mod connection;
+pub(crate) mod early_writes;
 pub(crate) mod failure;
 pub(crate) mod guard;
 pub(crate) mod layout;
