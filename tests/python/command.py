@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,8 +87,9 @@ def finish(process: subprocess.Popen, status: int | None = 0) -> subprocess.Comp
 
 
 def complaints(result: subprocess.CompletedProcess) -> list[str]:
-    """What a command said, but for waits for other processes, which a busy machine makes long."""
-    return [line for line in result.stderr.splitlines() if ": waiting for " not in line]
+    """What a command said, but for waits for locks of others, which a busy machine makes long."""
+    is_wait = re.compile(r": waiting for .*, which is held by ").search
+    return [line for line in result.stderr.splitlines() if not is_wait(line)]
 
 
 def qorpus(*arguments, status: int | None = 0, **options) -> subprocess.CompletedProcess:

@@ -7,10 +7,9 @@
 
 #![expect(unsafe_code, reason = "SQLite calls a function in place of the system's")]
 
+use crate::sqlite::system_calls::{self, Call};
 use nix::libc::{self, c_int, c_void, off64_t, size_t, ssize_t};
-use rusqlite::ffi;
 use std::cell::Cell;
-use std::ptr;
 use std::sync::Once;
 
 /// The disk begins when this many bytes were written.
@@ -42,17 +41,11 @@ pub(crate) fn early<T>(write: impl FnOnce() -> T) -> T {
 
 /// Lets SQLite write files by the function below.
 fn replace_writes() {
-    type Call = unsafe extern "C" fn();
-    // SAFETY: SQLite calls it with the arguments of the system function of either name.
-    let call = unsafe { std::mem::transmute::<*const (), Call>(write_early as *const ()) };
-    // SAFETY: SQLite's default file system is never removed, and its functions are called with it
-    // and with names that are C strings.
+    // SAFETY: SQLite calls it with the arguments of the system function of either name, and it does
+    // what that does.
     unsafe {
-        let Some(system) = ffi::sqlite3_vfs_find(ptr::null()).as_mut() else { return };
-        let Some(set) = system.xSetSystemCall else { return };
-        for name in [c"pwrite", c"pwrite64"] {
-            set(&raw mut *system, name.as_ptr(), Some(call));
-        }
+        let call = std::mem::transmute::<*const (), Call>(write_early as *const ());
+        system_calls::replace(&[(c"pwrite", call), (c"pwrite64", call)]);
     }
 }
 
@@ -115,7 +108,7 @@ mod tests {
         assert_eq!(written.bytes, 0);
     }
 
-    /// What is written early is there, whatever the system makes of the hint.
+    /// A large transaction that was written early is in the file.
     #[test]
     fn a_large_transaction_is_whole() {
         let directory = tempfile::tempdir().unwrap();

@@ -11,9 +11,9 @@
 #![expect(unsafe_code, reason = "a signal handler, and functions that SQLite calls in place of the system's")]
 
 use crate::os::clock::{POLL_INTERVAL, now};
+use crate::sqlite::system_calls::{self, Call};
 use nix::errno::Errno;
 use nix::libc::{self, c_int, c_void, off_t, siginfo_t, size_t};
-use rusqlite::ffi;
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::ptr;
@@ -222,26 +222,16 @@ pub(crate) fn install() {
 
 /// Lets SQLite map files by the functions below.
 fn guard_sqlite() {
-    type Call = unsafe extern "C" fn();
     // SAFETY: SQLite calls each with the arguments of the system function of that name. The last
     // one is declared with variable arguments and called with these four; on Linux such calls are
     // like others.
-    let calls = unsafe {
-        [
+    unsafe {
+        system_calls::replace(&[
             (c"mmap", std::mem::transmute::<*const (), Call>(map as *const ())),
             (c"munmap", std::mem::transmute::<*const (), Call>(unmap as *const ())),
             #[cfg(target_os = "linux")]
             (c"mremap", std::mem::transmute::<*const (), Call>(remap as *const ())),
-        ]
-    };
-    // SAFETY: SQLite's default file system is never removed, and its functions are called with it
-    // and with names that are C strings.
-    unsafe {
-        let Some(system) = ffi::sqlite3_vfs_find(ptr::null()).as_mut() else { return };
-        let Some(set) = system.xSetSystemCall else { return };
-        for (name, call) in calls {
-            set(&raw mut *system, name.as_ptr(), Some(call));
-        }
+        ]);
     }
 }
 

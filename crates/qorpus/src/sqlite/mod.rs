@@ -11,4 +11,5 @@ pub(crate) mod layout;
 pub(crate) mod mmap;
 pub(crate) mod read_only;
 pub(crate) mod schema;
+mod system_calls;
 pub(crate) mod wal;
