@@ -15,7 +15,7 @@ from harness import ROOT, TARGET, Neighbours, keep, parser
 def run(smoke: bool) -> None:
     """Run all benchmarks of all crates, which check their answers first."""
     # With another profile, other packages or features, libraries would be compiled again.
-    checked = ["test", "--release", "--config", "scripts/checked.toml"]
+    checked = ["test", "--release", "--config", "scripts/libraries.toml", "--config", "scripts/checked.toml"]
     command = ["cargo", *(checked if smoke else ["bench"]), "--quiet", "--locked", "--workspace", "--all-features"]
     for path in sorted(ROOT.glob("crates/*/benches/*.rs")):
         command += ["--bench", path.stem]
