@@ -12,8 +12,12 @@ limit. Circuits composed from two parts must equal the circuits of the longer en
 import argparse
 import contextlib
 import json
+import os
+import pty
 import random
+import re
 import statistics
+import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -143,6 +147,47 @@ def speed(command: Enumerate, arguments: argparse.Namespace, path: Path) -> dict
     }
 
 
+def phases(command: Enumerate, arguments: argparse.Namespace, memory: str) -> dict:
+    """Return each phase's seconds, processor seconds, and those of the thread that commits, on all cores.
+
+    The phase is read from the bar, which is drawn twenty times a second.
+    """
+    path = command.directory / "phases.db"
+    bar, terminal = pty.openpty()
+    options = ["--gates", GATES, "--qubits", 2, "--max-length", arguments.length, "--memory", memory, "--durability", "full"]
+    words = [command.program, "distinct", path, *options]
+    process = subprocess.Popen(list(map(str, words)), stdout=subprocess.DEVNULL, stderr=terminal, env=os.environ | {"TERM": "xterm"})
+    os.close(terminal)
+
+    def clocks() -> list[float]:
+        """Return the clock, and what the process and its first thread have used of the processors."""
+        # The name that Linux gives another process's clock: clock_getcpuclockid(3).
+        used = time.clock_gettime((~process.pid << 3) | 2)
+        first = int(Path(f"/proc/{process.pid}/task/{process.pid}/schedstat").read_text().split()[0]) / 1e9
+        return [time.perf_counter(), used, first]
+
+    spent, phase, before = {name: [0.0, 0.0, 0.0] for name in ("expanding", "merging", "ordering")}, "expanding", clocks()
+
+    def add() -> list[float]:
+        """Add what the phase has taken since the clocks were read."""
+        now = clocks()
+        spent[phase] = [total + end - start for total, end, start in zip(spent[phase], now, before)]
+        return now
+
+    # A terminal whose other side is closed fails instead of ending.
+    with contextlib.suppress(OSError):
+        while text := os.read(bar, 1 << 16):
+            before, phase = add(), (re.findall("|".join(spent), text.decode(errors="replace")) or [phase])[-1]
+    # The process has ended, but its clocks are still there.
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    add()
+    assert process.wait() == 0, f"{words}: status {process.returncode}"
+    os.close(bar)
+    path.unlink()
+    names = ("seconds", "processor_seconds", "committing_seconds")
+    return {name: dict(zip(names, (round(value, 3) for value in values))) for name, values in spent.items()}
+
+
 def lookups(command: Enumerate, arguments: argparse.Namespace, path: Path) -> dict:
     """Time `find` of stored records, and of circuits twice as long as a corpus has."""
     chance, large = random.Random(1), qorpus.open(path)
@@ -199,6 +244,7 @@ def main() -> None:
             return
         section = {"speed": speed(command, arguments, path), "find": lookups(command, arguments, path)}
         path.unlink()
+        section["phases"] = {way: phases(command, arguments, way.replace(" ", "")) for way in ("4 GiB", "64 MiB")}
         section["reference"] = reference(command, arguments.smoke)
     keep("distinct", arguments, section, neighbours)
 

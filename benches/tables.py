@@ -314,7 +314,25 @@ def distinct(section: dict) -> str:
         "known numbers of unitaries by T-count:\n\n"
     )
     rows = [[f"`{run['options']}`", count(run["records"]), number(run["seconds"])] for run in section["reference"]]
-    return text + table(["", "unitaries", "s"], rows)
+    text += table(["", "unitaries", "s"], rows)
+    return text + distinct_phases(section["phases"]) if "phases" in section else text
+
+
+def distinct_phases(ways: dict) -> str:
+    """Return what is serial in an enumeration, and what Amdahl's law makes of it."""
+    text = (
+        "\nWhat more cores do not shorten: processor seconds of all threads in each phase, and in brackets those of the one "
+        "thread that commits and divides the work. *Speed-up* is modelled, by Amdahl's law for these numbers: cores do not slow each "
+        "other down, the disk keeps up, and nothing is computed during a commit, although it is.\n\n"
+    )
+    cores, rows = (2, 4, 8, 16, 32), []
+    for way, phases in ways.items():
+        cells = [f"{number(phase['processor_seconds'])} ({number(phase['committing_seconds'])})" for phase in phases.values()]
+        serial = sum(phase["committing_seconds"] for phase in phases.values())
+        whole = sum(phase["processor_seconds"] for phase in phases.values())
+        rows.append([way, *cells, *(number(whole / (serial + (whole - serial) / many)) for many in cores)])
+    heads = [*next(iter(ways.values())), *(f"speed-up, {many} cores" for many in cores)]
+    return text + table(["", *heads], rows)
 
 
 def distinct_long(section: dict) -> str:
