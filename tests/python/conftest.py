@@ -1,7 +1,9 @@
 """Fixtures of all tests."""
 
 import os
+import random
 import signal
+import time
 
 # Four processes test at a time, each with small matrices: more threads of PyTorch or OpenBLAS would
 # wait for each other, and burn the processors' time meanwhile. Set before either is loaded.
@@ -22,7 +24,7 @@ LONGEST = [
     f"test_{name}.py"
     for name in (
         "benchmarks ray writer_processes examples docs processes view streams training limits damage weather recipe format"
-        " oracle mapped shared_places object_store clusters_page circuits haar jobs sharded_growth sharded letters interop"
+        " oracle mapped writer_programs shared_places object_store clusters_page circuits haar jobs sharded_growth sharded letters interop"
     ).split()
 ]
 
@@ -52,6 +54,14 @@ def ended():
     """Leave no command behind."""
     yield
     end_started()
+
+
+@pytest.fixture
+def chance():
+    """Random numbers whose seed is printed when the test fails; QORPUS_TEST_SEED repeats it."""
+    seed = int(os.environ.get("QORPUS_TEST_SEED", time.time_ns() % 10**9))
+    print(f"QORPUS_TEST_SEED={seed}")
+    return random.Random(seed)
 
 
 @pytest.fixture

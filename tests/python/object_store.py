@@ -17,7 +17,6 @@ import time
 from pathlib import Path
 
 import boto3
-import command
 from botocore.config import Config
 
 KEY, SECRET = "AKIDOFTHETESTS", "secret-of-the-tests"

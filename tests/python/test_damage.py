@@ -102,13 +102,6 @@ def victim(request, tmp_path_factory):
     return Victim(tmp_path_factory.mktemp("victim") / "c.db", recipe)
 
 
-@pytest.fixture
-def chance():
-    seed = int(os.environ.get("QORPUS_TEST_SEED", random.randrange(10**9)))
-    print(f"QORPUS_TEST_SEED={seed}")
-    return random.Random(seed)
-
-
 def shown_right_or_refused(corpus, victim, id) -> bool:
     """Shows one record: the right one, or an error sentence and nothing else. True if it was
     shown."""

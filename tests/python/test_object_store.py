@@ -4,7 +4,6 @@ damage; what cannot be reached."""
 import json
 import os
 import pickle
-import random
 import signal
 import subprocess
 import sys
@@ -60,14 +59,6 @@ def big(store, finished, request):
     for name in store.objects("finished/"):
         store.put(f"{prefix}/{name}", store.get(f"finished/{name}"))
     return f"s3://{BUCKET}/{prefix}"
-
-
-@pytest.fixture
-def chance():
-    """Random numbers whose seed is printed when the test fails; QORPUS_TEST_SEED repeats it."""
-    seed = int(os.environ.get("QORPUS_TEST_SEED", time.time_ns() % 10**9))
-    print(f"QORPUS_TEST_SEED={seed}")
-    return random.Random(seed)
 
 
 def shards(store, prefix):

@@ -7,7 +7,6 @@ Moments are drawn at random, but none decides whether a test passes.
 
 import multiprocessing
 import os
-import random
 import signal
 import sqlite3
 import time
@@ -41,14 +40,6 @@ def undisturbed(tmp_path_factory):
         return hashes[key]
 
     return of
-
-
-@pytest.fixture
-def chance():
-    """Random numbers whose seed is printed when the test fails; QORPUS_TEST_SEED repeats it."""
-    seed = int(os.environ.get("QORPUS_TEST_SEED", time.time_ns() % 10**9))
-    print(f"QORPUS_TEST_SEED={seed}")
-    return random.Random(seed)
 
 
 def writer(corpus, recipe, *options):

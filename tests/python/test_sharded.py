@@ -4,7 +4,6 @@ like one file."""
 import json
 import os
 import pickle
-import random
 import signal
 import sqlite3
 import subprocess
@@ -45,14 +44,6 @@ def big(tmp_path, finished):
     path = tmp_path / "big"
     subprocess.run(["cp", "-r", finished, path], check=True)
     return path
-
-
-@pytest.fixture
-def chance():
-    """Random numbers whose seed is printed when the test fails; QORPUS_TEST_SEED repeats it."""
-    seed = int(os.environ.get("QORPUS_TEST_SEED", time.time_ns() % 10**9))
-    print(f"QORPUS_TEST_SEED={seed}")
-    return random.Random(seed)
 
 
 def shards(path):
