@@ -174,10 +174,14 @@ def phases(command: Enumerate, arguments: argparse.Namespace, memory: str) -> di
         spent[phase] = [total + end - start for total, end, start in zip(spent[phase], now, before)]
         return now
 
-    # A terminal whose other side is closed fails instead of ending.
-    with contextlib.suppress(OSError):
-        while text := os.read(bar, 1 << 16):
-            before, phase = add(), (re.findall("|".join(spent), text.decode(errors="replace")) or [phase])[-1]
+    def drawn() -> str:
+        """Return what was drawn of the bar, or nothing at the end, where a terminal fails."""
+        with contextlib.suppress(OSError):
+            return os.read(bar, 1 << 16).decode(errors="replace")
+        return ""
+
+    while text := drawn():
+        before, phase = add(), (re.findall("|".join(spent), text) or [phase])[-1]
     # The process has ended, but its clocks are still there.
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     add()

@@ -314,8 +314,7 @@ def distinct(section: dict) -> str:
         "known numbers of unitaries by T-count:\n\n"
     )
     rows = [[f"`{run['options']}`", count(run["records"]), number(run["seconds"])] for run in section["reference"]]
-    text += table(["", "unitaries", "s"], rows)
-    return text + distinct_phases(section["phases"]) if "phases" in section else text
+    return text + table(["", "unitaries", "s"], rows) + distinct_phases(section["phases"])
 
 
 def distinct_phases(ways: dict) -> str:
